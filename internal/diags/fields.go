@@ -1,0 +1,65 @@
+package diags
+
+import (
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+)
+
+// Fields maps API field paths to the attributes that generated them, so that a
+// complaint of the API server about a field, and a change seen on a field, land
+// on the line the user wrote. The zero value is empty and ready to use.
+type Fields struct {
+	entries []field
+}
+
+type field struct {
+	segments  []string
+	attribute path.Path
+}
+
+// Add says that the attribute at generates the field segments and everything
+// below it, unless a longer entry says otherwise.
+//
+// The first segment is the kind ("Job"). The rest are field names; an element
+// of a keyed list is named by the value of its key ("containers", "main",
+// "env", "FOO", "value"), a map entry by its key. Several keys are joined with
+// "/" ("ports", "8080/TCP"). Lists without keys end the path: name the list.
+func (f *Fields) Add(at path.Path, segments ...string) {
+	f.entries = append(f.entries, field{segments: slices.Clone(segments), attribute: at})
+}
+
+// Merge adds all entries of others.
+func (f *Fields) Merge(others ...Fields) {
+	for _, o := range others {
+		f.entries = append(f.entries, o.entries...)
+	}
+}
+
+// Find returns the attribute that generated the field, judged by the longest
+// entry that is a prefix of segments.
+func (f *Fields) Find(segments []string) (path.Path, bool) {
+	best := -1
+	var at path.Path
+	for _, e := range f.entries {
+		if len(e.segments) <= best || len(e.segments) > len(segments) {
+			continue
+		}
+		if slices.Equal(e.segments, segments[:len(e.segments)]) {
+			best, at = len(e.segments), e.attribute
+		}
+	}
+	return at, best >= 0
+}
+
+// FindBelow returns the attributes of all entries at or below the field. An
+// API error may name a whole list or struct that several attributes filled.
+func (f *Fields) FindBelow(segments []string) []path.Path {
+	var out []path.Path
+	for _, e := range f.entries {
+		if len(e.segments) >= len(segments) && slices.Equal(e.segments[:len(segments)], segments) {
+			out = append(out, e.attribute)
+		}
+	}
+	return out
+}

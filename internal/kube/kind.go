@@ -1,0 +1,85 @@
+// Package kube is the only place that talks to a Kubernetes API server. It
+// knows nothing of Terraform.
+package kube
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Kind is a kind of object that mlk writes. Its resource name and scope are
+// fixed here so that no discovery is needed before a typed kind is used.
+type Kind struct {
+	Group, Version, Kind, Resource string
+	Namespaced                     bool
+	// Frozen lists the subtrees of the object that the server lets nobody
+	// change. An update sends them as they were last applied.
+	Frozen [][]string
+}
+
+// The kinds that mlk writes.
+var (
+	Job = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true, Frozen: [][]string{
+		{"spec", "template"}, {"spec", "podFailurePolicy"}, {"spec", "successPolicy"}, {"spec", "selector"},
+	}}
+	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
+	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
+)
+
+// GVR returns the resource the API server serves the kind under.
+func (k Kind) GVR() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}
+}
+
+// GVK returns the group, version and kind.
+func (k Kind) GVK() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Kind}
+}
+
+// APIVersion returns "batch/v1", or "v1" for the core group.
+func (k Kind) APIVersion() string { return k.GVK().GroupVersion().String() }
+
+// Ref names one object.
+type Ref struct {
+	Kind            Kind
+	Namespace, Name string
+}
+
+// String returns "Job ml/train", or "StorageClass fast" without a namespace.
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return fmt.Sprintf("%s %s", r.Kind.Kind, r.Name)
+	}
+	return fmt.Sprintf("%s %s/%s", r.Kind.Kind, r.Namespace, r.Name)
+}
+
+// Object is a live object as the server returned it, all fields kept, those
+// of newer servers too.
+type Object = unstructured.Unstructured
+
+// Live is the set of a resource's objects that exist on the cluster, by the
+// key of the kind ("Job", or "Deployment/canary" where a resource owns several
+// of one kind).
+type Live map[string]*Object
+
+// Typed returns the live object under key decoded into its Go type, or nil when
+// it does not exist. Fields that the type does not know are dropped.
+func Typed[T any](live Live, key string) (*T, error) {
+	o, ok := live[key]
+	if !ok || o == nil {
+		return nil, nil
+	}
+	out := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, out); err != nil {
+		return nil, fmt.Errorf("decode %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	return out, nil
+}
+
+// Controlled reports whether the object is managed by another object, so that
+// mlk must not adopt it.
+func Controlled(o *Object) *metav1.OwnerReference { return metav1.GetControllerOf(o) }
