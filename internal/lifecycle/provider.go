@@ -1,0 +1,21 @@
+package lifecycle
+
+import "github.com/mlkube/terraform-provider-mlk/internal/kube"
+
+// ProviderData is what the provider block hands to every resource and data
+// source. Making it costs nothing; the client connects on first use.
+type ProviderData struct {
+	// Connect returns the one client of this provider configuration. It is
+	// called only when Unknown is empty.
+	Connect func() (*kube.Client, error)
+	// Unknown names the first provider attribute that is not known yet, because
+	// the cluster is made in the same apply; empty when all are known.
+	Unknown string
+	// Namespace is where objects go that name no namespace; never empty.
+	Namespace string
+	// Labels and Annotations are put on every object.
+	Labels, Annotations map[string]string
+	// ClusterChanged is "error" or "recreate": what to do when the cluster
+	// behind the configuration is not the one the state was made on.
+	ClusterChanged string
+}
