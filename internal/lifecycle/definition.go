@@ -1,0 +1,152 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// Definition is a resource: its schema, the objects it owns, and pure
+// functions between model and objects. Reading, writing, waiting, state and
+// import are done by the lifecycle, the same way for all.
+type Definition[M any] struct {
+	// Type is the type name without the provider's prefix: "training_job".
+	Type string
+	// Noun is how prose calls it: "Training job".
+	Noun string
+	// Schema returns the resource's own attributes and its description; the
+	// lifecycle adds those of Common or Namespaced.
+	Schema func() schema.Schema
+	// Owns lists the kinds in the order they are applied. The first is the main
+	// object: it bears the resource's name and its marks.
+	Owns []kube.Kind
+
+	// Desired returns the objects the model asks for, as apply configurations
+	// without marks, labels and annotations of Common, and patch: the lifecycle
+	// adds them. The model is wholly known.
+	Desired func(m *M) ([]runtime.ApplyConfiguration, diag.Diagnostics)
+	// Fields says which attribute generated which field of Desired's objects.
+	Fields func(m *M) diags.Fields
+	// Adopt turns live objects into a model that, applied, would change
+	// nothing. What it cannot say the lifecycle puts into patch. It serves
+	// import and, attribute by attribute, drift. Attributes of Common and the
+	// namespace are filled by the lifecycle.
+	Adopt func(live kube.Live) (*M, diag.Diagnostics)
+	// Observe fills the computed attributes other than those of Common. What
+	// the cluster no longer shows keeps its value.
+	Observe func(m *M, seen Seen) diag.Diagnostics
+	// Ready judges what was seen against a level of wait_for. The level is one
+	// of WaitFor; "" when the resource has none.
+	Ready func(m *M, seen Seen, level string) wait.Verdict
+
+	// WaitFor lists the levels wait_for accepts, the first being the default.
+	// Nil for resources that have nothing to wait for.
+	WaitFor []string
+	// Timeouts are the default bounds of create, update and delete.
+	Timeouts Timeouts
+	// Replace lists the attributes that cannot change on the server: a change
+	// in meaning is a new object.
+	Replace []path.Path
+
+	// Optional hooks; nil means nothing to do.
+
+	// ObjectName is the name of the main object when it is not "name".
+	ObjectName func(m *M) string
+	// Pods is the label selector of the pods that belong to the main object of
+	// that name, in its namespace.
+	Pods func(objectName string) string
+	// Trusts reports whether at this level of wait_for the cluster's own
+	// retries are left to end the wait, so that a crash is not yet a failure.
+	Trusts func(level string) bool
+	// Plan adds what only this resource knows to the plan.
+	Plan func(ctx context.Context, p *Planning[M])
+	// Vanished decides what becomes of a resource whose objects are all gone.
+	// Nil forgets it, so that it is planned again.
+	Vanished func(m *M, c Circumstances) Fate
+	// Release says how an object is left behind instead of being deleted: a
+	// merge patch to mark it, and the label selector and number of the
+	// released objects to keep. A nil patch deletes.
+	Release func(m *M, live kube.Live) Released
+	// Upgrades turn state of older schema versions into this one.
+	Upgrades func() map[int64]resource.StateUpgrader
+	// Moves turn state of other resource types into this one.
+	Moves func() []resource.StateMover
+}
+
+// Timeouts bound create, update and delete where the configuration does not.
+type Timeouts struct {
+	Create, Update, Delete time.Duration
+}
+
+// Seen is what the cluster showed of a resource at one moment.
+type Seen struct {
+	// Live are the owned objects that exist.
+	Live kube.Live
+	// Pods are the pods Definition.Pods selects; nil when they were not asked for.
+	Pods []corev1.Pod
+	// Facts are things asked for by Facts.
+	Now time.Time
+}
+
+// Planning is one plan of a resource, as far as the lifecycle has got: names,
+// semantic equality and replacement are settled.
+type Planning[M any] struct {
+	// Config, State and Plan give single attributes, unknown ones too. State is
+	// null on create, Plan on destroy.
+	Config tfsdk.Config
+	State  tfsdk.State
+	Plan   *tfsdk.Plan
+	// Prior is the model of the state; nil on create.
+	Prior *M
+	// Wanted is the model of the plan, with computed attributes still null;
+	// nil on destroy and while an input is unknown.
+	Wanted *M
+	// Changed reports whether the declared attribute at p differs in meaning
+	// from the state; true on create.
+	Changed func(p path.Path) bool
+	// Create, Destroy and Replace say what kind of plan this is; Replace may be
+	// set by the hook.
+	Create, Destroy, Replace bool
+	// RequiresReplace are the attributes that force replacement; append here.
+	RequiresReplace path.Paths
+	Diagnostics     diag.Diagnostics
+}
+
+// Circumstances are what is known when all objects of a resource are gone.
+type Circumstances struct {
+	// NamespaceExists is whether the namespace of the main object still exists.
+	NamespaceExists bool
+	// LastSeen is when the objects were last seen by this state.
+	LastSeen time.Time
+	Now      time.Time
+}
+
+// Fate is what becomes of a vanished resource.
+type Fate struct {
+	// Keep leaves the resource in the state as it is, without its objects.
+	Keep bool
+	// Status, when it has a Phase, replaces the status of a kept resource.
+	Status wait.Verdict
+	// Warning is told to the user when it has a Summary.
+	Warning diags.Message
+}
+
+// Released is how an object is left behind on delete.
+type Released struct {
+	// Patch is the merge patch that marks the object; nil deletes it.
+	Patch map[string]any
+	// Selector and Keep bound how many released objects stay; the oldest go first.
+	Selector string
+	Keep     int
+}
