@@ -16,19 +16,24 @@ import (
 type Kind struct {
 	Group, Version, Kind, Resource string
 	Namespaced                     bool
-	// Frozen lists the subtrees of the object that the server lets nobody
-	// change. An update sends them as they were last applied.
-	Frozen [][]string
 }
 
 // The kinds that mlk writes.
 var (
-	Job = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true, Frozen: [][]string{
-		{"spec", "template"}, {"spec", "podFailurePolicy"}, {"spec", "successPolicy"}, {"spec", "selector"},
-	}}
+	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
 	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
 )
+
+// frozen lists, by kind, the subtrees of an object that the server lets nobody
+// change (Kubernetes, pkg/registry/batch/job/strategy.go).
+var frozen = map[Kind][][]string{
+	Job: {{"spec", "template"}, {"spec", "podFailurePolicy"}, {"spec", "successPolicy"}, {"spec", "selector"}, {"spec", "completionMode"}},
+}
+
+// Frozen lists the subtrees of the kind's objects that nobody can change once
+// they exist. An update sends them as they were last applied.
+func (k Kind) Frozen() [][]string { return frozen[k] }
 
 // GVR returns the resource the API server serves the kind under.
 func (k Kind) GVR() schema.GroupVersionResource {

@@ -95,8 +95,9 @@ type Seen struct {
 	Live kube.Live
 	// Pods are the pods Definition.Pods selects; nil when they were not asked for.
 	Pods []corev1.Pod
-	// Facts are things asked for by Facts.
-	Now time.Time
+	// Events are the events of the main object's namespace, during waits only.
+	Events []corev1.Event
+	Now    time.Time
 }
 
 // Planning is one plan of a resource, as far as the lifecycle has got: names,

@@ -1,0 +1,256 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// listKeys are the lists whose elements the server tells apart by a key, by the
+// field that holds the list (Kubernetes API: patchMergeKey and listMapKey
+// markers). A list that is not here is compared as a whole.
+var listKeys = map[string][]string{
+	"containers":                {"name"},
+	"initContainers":            {"name"},
+	"ephemeralContainers":       {"name"},
+	"volumes":                   {"name"},
+	"env":                       {"name"},
+	"volumeMounts":              {"mountPath"},
+	"volumeDevices":             {"devicePath"},
+	"imagePullSecrets":          {"name"},
+	"hostAliases":               {"ip"},
+	"topologySpreadConstraints": {"topologyKey", "whenUnsatisfiable"},
+	"resourceClaims":            {"name"},
+	"claims":                    {"name"},
+	"schedulingGates":           {"name"},
+	"conditions":                {"type"},
+	"ports":                     {"containerPort", "port", "protocol"},
+}
+
+// quantityParents are the fields whose values (or whose entries' values) are
+// quantities, which the server writes in its own way.
+var quantityParents = map[string]bool{
+	"limits": true, "requests": true, "capacity": true, "hard": true, "sizeLimit": true, "storage": true, "divisor": true,
+}
+
+// elementKey names an element of a keyed list: the values of its keys joined by
+// "/"; "" when it has none.
+func elementKey(field string, element any) string {
+	m, ok := element.(map[string]any)
+	if !ok {
+		return ""
+	}
+	var parts []string
+	for _, k := range listKeys[field] {
+		switch v, has := m[k]; {
+		case has:
+			parts = append(parts, fmt.Sprint(v))
+		case k == "protocol":
+			parts = append(parts, "TCP") // the server's default, part of the key
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// keyed reports whether the list under field is told apart by keys, and its
+// elements all bear distinct ones.
+func keyed(field string, list []any) bool {
+	if _, ok := listKeys[field]; !ok {
+		return false
+	}
+	seen := map[string]bool{}
+	for _, e := range list {
+		k := elementKey(field, e)
+		if k == "" || seen[k] {
+			return false
+		}
+		seen[k] = true
+	}
+	return true
+}
+
+// find returns the element of a keyed list with that key.
+func find(field string, list []any, key string) (any, bool) {
+	for _, e := range list {
+		if elementKey(field, e) == key {
+			return e, true
+		}
+	}
+	return nil, false
+}
+
+// Drift returns the fields that wanted names and live has with another meaning,
+// each as its path: field names, map keys, and the keys of list elements.
+// Fields that only live has are none of our business.
+func Drift(wanted, live map[string]any) [][]string {
+	var out [][]string
+	walkDrift(nil, wanted, live, true, &out)
+	return out
+}
+
+func walkDrift(at []string, wanted, live any, exists bool, out *[][]string) {
+	switch w := wanted.(type) {
+	case map[string]any:
+		l, ok := live.(map[string]any)
+		if !ok {
+			if exists && live != nil || !empty(w) {
+				*out = append(*out, slices.Clone(at))
+			}
+			return
+		}
+		for k, v := range w {
+			lv, has := l[k]
+			walkDrift(append(at, k), v, lv, has, out)
+		}
+	case []any:
+		field := last(at)
+		l, ok := live.([]any)
+		if !ok {
+			if !empty(w) {
+				*out = append(*out, slices.Clone(at))
+			}
+			return
+		}
+		if keyed(field, w) && keyed(field, l) {
+			for _, e := range w {
+				k := elementKey(field, e)
+				le, has := find(field, l, k)
+				if !has {
+					*out = append(*out, append(slices.Clone(at), k))
+					continue
+				}
+				walkDrift(append(at, k), e, le, true, out)
+			}
+			return
+		}
+		if len(w) != len(l) {
+			*out = append(*out, slices.Clone(at))
+			return
+		}
+		for i := range w {
+			var sub [][]string
+			walkDrift(append(slices.Clone(at), strconv.Itoa(i)), w[i], l[i], true, &sub)
+			if len(sub) > 0 {
+				// Elements without a key have no name of their own: the list changed.
+				*out = append(*out, slices.Clone(at))
+				return
+			}
+		}
+	default:
+		if !exists {
+			if !empty(wanted) {
+				*out = append(*out, slices.Clone(at))
+			}
+			return
+		}
+		if !same(at, wanted, live) {
+			*out = append(*out, slices.Clone(at))
+		}
+	}
+}
+
+func last(at []string) string {
+	if len(at) == 0 {
+		return ""
+	}
+	return at[len(at)-1]
+}
+
+// empty reports whether a value is what a server leaves out: nothing, zero,
+// false, "", or a collection of nothing.
+func empty(v any) bool {
+	switch x := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !x
+	case string:
+		return x == ""
+	case int64:
+		return x == 0
+	case float64:
+		return x == 0
+	case map[string]any:
+		for _, e := range x {
+			if !empty(e) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		return len(x) == 0
+	}
+	return false
+}
+
+// same reports whether two leaves mean the same.
+func same(at []string, a, b any) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
+	if isQuantity(at) {
+		qa, errA := resource.ParseQuantity(fmt.Sprint(a))
+		qb, errB := resource.ParseQuantity(fmt.Sprint(b))
+		return errA == nil && errB == nil && qa.Cmp(qb) == 0
+	}
+	na, okA := number(a)
+	nb, okB := number(b)
+	return okA && okB && na == nb
+}
+
+func isQuantity(at []string) bool {
+	for i := len(at) - 1; i >= 0 && i >= len(at)-2; i-- {
+		if quantityParents[at[i]] {
+			return true
+		}
+	}
+	return false
+}
+
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case int64:
+		return float64(n), true
+	case float64:
+		return n, true
+	case int:
+		return float64(n), true
+	case json.Number:
+		f, err := n.Float64()
+		return f, err == nil
+	}
+	return 0, false
+}
+
+// At returns the value at a path of field names and list keys.
+func At(o map[string]any, segments ...string) (any, bool) {
+	var v any = o
+	for i, s := range segments {
+		switch x := v.(type) {
+		case map[string]any:
+			e, ok := x[s]
+			if !ok {
+				return nil, false
+			}
+			v = e
+		case []any:
+			e, ok := find(last(segments[:i]), x, s)
+			if !ok {
+				n, err := strconv.Atoi(s)
+				if err != nil || n < 0 || n >= len(x) {
+					return nil, false
+				}
+				e = x[n]
+			}
+			v = e
+		default:
+			return nil, false
+		}
+	}
+	return v, true
+}
