@@ -1,0 +1,148 @@
+package kube
+
+import (
+	"reflect"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// defaults are the values the API server fills in, by the last two names of the
+// path: parent and field, "*" for any parent (Kubernetes, pkg/apis/*/v1/defaults.go).
+var defaults = map[[2]string]any{
+	{"*", "terminationMessagePath"}:              "/dev/termination-log",
+	{"*", "terminationMessagePolicy"}:            "File",
+	{"*", "protocol"}:                            "TCP",
+	{"*", "resources"}:                           map[string]any{},
+	{"*", "dnsPolicy"}:                           "ClusterFirst",
+	{"*", "schedulerName"}:                       "default-scheduler",
+	{"*", "terminationGracePeriodSeconds"}:       int64(30),
+	{"*", "enableServiceLinks"}:                  true,
+	{"*", "creationTimestamp"}:                   nil,
+	{"spec", "securityContext"}:                  map[string]any{},
+	{"startupProbe", "timeoutSeconds"}:           int64(1),
+	{"startupProbe", "periodSeconds"}:            int64(10),
+	{"startupProbe", "successThreshold"}:         int64(1),
+	{"startupProbe", "failureThreshold"}:         int64(3),
+	{"livenessProbe", "timeoutSeconds"}:          int64(1),
+	{"livenessProbe", "periodSeconds"}:           int64(10),
+	{"livenessProbe", "successThreshold"}:        int64(1),
+	{"livenessProbe", "failureThreshold"}:        int64(3),
+	{"readinessProbe", "timeoutSeconds"}:         int64(1),
+	{"readinessProbe", "periodSeconds"}:          int64(10),
+	{"readinessProbe", "successThreshold"}:       int64(1),
+	{"readinessProbe", "failureThreshold"}:       int64(3),
+	{"httpGet", "scheme"}:                        "HTTP",
+	{"grpc", "service"}:                          "",
+	{"fieldRef", "apiVersion"}:                   "v1",
+	{"resourceFieldRef", "divisor"}:              "0",
+	{"configMap", "defaultMode"}:                 int64(420),
+	{"secret", "defaultMode"}:                    int64(420),
+	{"projected", "defaultMode"}:                 int64(420),
+	{"downwardAPI", "defaultMode"}:               int64(420),
+	{"hostPath", "type"}:                         "",
+	{"serviceAccountToken", "expirationSeconds"}: int64(3600),
+	{"azureDisk", "cachingMode"}:                 "ReadWrite",
+	{"azureDisk", "fsType"}:                      "ext4",
+	{"azureDisk", "readOnly"}:                    false,
+	{"azureDisk", "kind"}:                        "Shared",
+	{"*", "volumeMode"}:                          "Filesystem",
+	{"spec", "backoffLimit"}:                     int64(6),
+	{"spec", "completionMode"}:                   "NonIndexed",
+	{"spec", "suspend"}:                          false,
+	{"spec", "parallelism"}:                      int64(1),
+	{"spec", "completions"}:                      int64(1),
+	{"spec", "manualSelector"}:                   false,
+	{"onPodConditions", "status"}:                "True",
+	{"", "reclaimPolicy"}:                        "Delete",
+	{"", "volumeBindingMode"}:                    "Immediate",
+}
+
+// generated are labels that controllers put on objects and pod templates.
+var generated = []string{"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash"}
+
+// isGenerated reports whether a label or annotation was put there by a controller.
+func isGenerated(key string) bool {
+	for _, g := range generated {
+		if key == g || strings.HasSuffix(g, "/") && strings.HasPrefix(key, g) {
+			return true
+		}
+	}
+	return false
+}
+
+// isDefault reports whether the server would fill in value by itself at the
+// path at, whose holder is parent.
+func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
+	field, holder := last(at), ""
+	if len(at) > 1 {
+		holder = at[len(at)-2]
+	}
+	// An element of a list stands between holder and field.
+	if len(at) > 2 && listKeys[at[len(at)-3]] != nil {
+		holder = at[len(at)-3]
+	}
+	for _, h := range []string{holder, "*"} {
+		if d, ok := defaults[[2]string{h, field}]; ok && (reflect.DeepEqual(d, value) || isNumberPair(d, value)) {
+			return true
+		}
+	}
+	switch field {
+	case "imagePullPolicy", "pullPolicy":
+		image, _ := parent["image"].(string)
+		if r, ok := parent["reference"].(string); ok {
+			image = r
+		}
+		return value == defaultPullPolicy(image)
+	case "serviceAccount":
+		return value == parent["serviceAccountName"]
+	case "hostPort":
+		return reflect.DeepEqual(value, parent["containerPort"])
+	case "podReplacementPolicy":
+		if _, ok := parent["podFailurePolicy"]; ok {
+			return value == "Failed"
+		}
+		return value == "TerminatingOrFailed"
+	case "selector":
+		// The Job controller's own, unless the user brought one.
+		return k == Job && len(at) == 2 && parent["manualSelector"] != true
+	case "dataSource":
+		ref, ok := parent["dataSourceRef"].(map[string]any)
+		return ok && reflect.DeepEqual(ref, value)
+	}
+	if holder == "labels" || holder == "annotations" {
+		return isGenerated(field)
+	}
+	return false
+}
+
+func isNumberPair(a, b any) bool {
+	x, okX := number(a)
+	y, okY := number(b)
+	return okX && okY && x == y
+}
+
+// defaultPullPolicy is Always for images without a tag or tagged latest.
+func defaultPullPolicy(image string) string {
+	if strings.Contains(image, "@") {
+		return "IfNotPresent"
+	}
+	name := image[strings.LastIndex(image, "/")+1:]
+	_, tag, ok := strings.Cut(name, ":")
+	if !ok || tag == "latest" {
+		return "Always"
+	}
+	return "IfNotPresent"
+}
+
+// requestFollowsLimit reports whether the server made this request from the limit.
+func requestFollowsLimit(resources map[string]any, name string, value any) bool {
+	limits, _ := resources["limits"].(map[string]any)
+	limit, ok := limits[name]
+	if !ok {
+		return false
+	}
+	a, errA := resource.ParseQuantity(toString(limit))
+	b, errB := resource.ParseQuantity(toString(value))
+	return errA == nil && errB == nil && a.Cmp(b) == 0
+}

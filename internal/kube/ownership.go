@@ -1,0 +1,354 @@
+package kube
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+)
+
+// predecessors are the field managers of the tools people adopt objects from:
+// kubectl in its ways of writing, and other Terraform providers.
+var predecessors = regexp.MustCompile(`^(kubectl(-.*)?|Terraform|HashiCorp|OpenTofu|terraform-provider-kube.*)$`)
+
+// Inheritance returns the JSON patch that moves the fields of kubectl and other
+// Terraform providers to Manager, so that a field removed from the
+// configuration of an adopted object really goes. Nil when there is nothing to
+// move. The patch carries the resource version: a concurrent write makes it fail.
+func Inheritance(live *Object) ([]byte, error) {
+	old := sets.New[string]()
+	for _, m := range live.GetManagedFields() {
+		if m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" && predecessors.MatchString(m.Manager) {
+			old.Insert(m.Manager)
+		}
+	}
+	if old.Len() == 0 {
+		return nil, nil
+	}
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, old, Manager)
+	if err != nil {
+		return nil, fmt.Errorf("move the fields of %s to %s: %w", strings.Join(sets.List(old), ", "), Manager, err)
+	}
+	return patch, nil
+}
+
+// ownSet returns the fields Manager has applied to the object.
+func ownSet(live *Object) *fieldpath.Set {
+	for _, m := range live.GetManagedFields() {
+		if m.Manager != Manager || m.Operation != metav1.ManagedFieldsOperationApply || m.Subresource != "" || m.FieldsV1 == nil {
+			continue
+		}
+		s := &fieldpath.Set{}
+		if err := s.FromJSON(bytes.NewReader(m.FieldsV1.GetRawBytes())); err == nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// AsApplied replaces the frozen subtrees of wanted by what Manager last applied
+// to live, in live's order, so that a new version of mlk or an adopted object
+// never turns an edit elsewhere into "field is immutable".
+func AsApplied(k Kind, wanted, live *Object) {
+	own := ownSet(live)
+	for _, tree := range k.Frozen() {
+		now, ok := At(live.Object, tree...)
+		if !ok {
+			continue
+		}
+		var set *fieldpath.Set
+		if own != nil {
+			set = own
+			for _, f := range tree {
+				set = set.WithPrefix(fieldpath.PathElement{FieldName: &f})
+			}
+		}
+		switch {
+		case set != nil && !set.Empty():
+			if v, ok := extract(now, set); ok {
+				put(wanted.Object, v, tree...)
+			}
+		case own != nil && ownsLeaf(own, tree):
+			put(wanted.Object, runtime.DeepCopyJSONValue(now), tree...)
+		default:
+			// Nobody's but the server's own values: what we want may only repeat them.
+			if w, ok := At(wanted.Object, tree...); ok {
+				put(wanted.Object, overlay(last(tree), w, now), tree...)
+			}
+		}
+	}
+}
+
+func ownsLeaf(own *fieldpath.Set, tree []string) bool {
+	p := make(fieldpath.Path, 0, len(tree))
+	for _, f := range tree {
+		p = append(p, fieldpath.PathElement{FieldName: &f})
+	}
+	return own.Has(p)
+}
+
+// extract returns the part of a live value that the set names.
+func extract(v any, set *fieldpath.Set) (any, bool) {
+	switch x := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for f, e := range x {
+			pe := fieldpath.PathElement{FieldName: &f}
+			child := set.WithPrefix(pe)
+			switch {
+			case !child.Empty():
+				if sub, ok := extract(e, child); ok {
+					out[f] = sub
+				}
+			case set.Members.Has(pe):
+				out[f] = runtime.DeepCopyJSONValue(e)
+			}
+		}
+		return out, true
+	case []any:
+		var out []any
+		for _, e := range x {
+			for _, pe := range elementsOf(set) {
+				if !matches(pe, e) {
+					continue
+				}
+				child := set.WithPrefix(pe)
+				sub := e
+				if !child.Empty() {
+					if s, ok := extract(e, child); ok {
+						sub = s
+					}
+					if pe.Key != nil {
+						withKeys(sub, *pe.Key)
+					}
+				}
+				out = append(out, runtime.DeepCopyJSONValue(sub))
+				break
+			}
+		}
+		return out, len(out) > 0
+	}
+	return runtime.DeepCopyJSONValue(v), true
+}
+
+// elementsOf lists the list elements a set names at its first level.
+func elementsOf(set *fieldpath.Set) []fieldpath.PathElement {
+	var out []fieldpath.PathElement
+	set.Members.Iterate(func(pe fieldpath.PathElement) { out = append(out, pe) })
+	set.Children.Iterate(func(pe fieldpath.PathElement) {
+		for _, have := range out {
+			if have.Equals(pe) {
+				return
+			}
+		}
+		out = append(out, pe)
+	})
+	return out
+}
+
+func matches(pe fieldpath.PathElement, e any) bool {
+	switch {
+	case pe.Key != nil:
+		m, ok := e.(map[string]any)
+		if !ok {
+			return false
+		}
+		for _, f := range *pe.Key {
+			v, has := m[f.Name]
+			if !has {
+				return false
+			}
+			if value.Compare(value.NewValueInterface(v), f.Value) != 0 {
+				return false
+			}
+		}
+		return true
+	case pe.Value != nil:
+		return value.Compare(value.NewValueInterface(e), *pe.Value) == 0
+	}
+	return false
+}
+
+func withKeys(e any, keys value.FieldList) {
+	if m, ok := e.(map[string]any); ok {
+		for _, f := range keys {
+			m[f.Name] = f.Value.Unstructured()
+		}
+	}
+}
+
+// overlay returns wanted with the values and the order of live.
+func overlay(field string, wanted, live any) any {
+	switch w := wanted.(type) {
+	case map[string]any:
+		l, ok := live.(map[string]any)
+		if !ok {
+			return live
+		}
+		out := map[string]any{}
+		for f, e := range w {
+			if lv, has := l[f]; has {
+				out[f] = overlay(f, e, lv)
+			}
+		}
+		return out
+	case []any:
+		l, ok := live.([]any)
+		if !ok || !keyed(field, w) || !keyed(field, l) {
+			return live
+		}
+		var out []any
+		for _, e := range l {
+			if we, has := find(field, w, elementKey(field, e)); has {
+				out = append(out, overlay("", we, e))
+			}
+		}
+		return out
+	}
+	return live
+}
+
+func put(o map[string]any, v any, tree ...string) {
+	for _, f := range tree[:len(tree)-1] {
+		next, ok := o[f].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			o[f] = next
+		}
+		o = next
+	}
+	o[tree[len(tree)-1]] = v
+}
+
+// Conflict is a field that another manager has set to a different value.
+type Conflict struct {
+	// Manager is who owns the field.
+	Manager string
+	// Field is the path as in Fields: names, map keys and list keys.
+	Field []string
+}
+
+// conflictManager finds the manager in the server's message: conflict with
+// "kubectl-edit" using batch/v1 (apimachinery, util/managedfields).
+var conflictManager = regexp.MustCompile(`conflict with "([^"]*)"`)
+
+// Conflicts returns the fields a refused apply would have taken from others;
+// nil when the error is something else.
+func Conflicts(err error) []Conflict {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) || !apierrors.IsConflict(err) || s.Status().Details == nil {
+		return nil
+	}
+	var out []Conflict
+	for _, c := range s.Status().Details.Causes {
+		if c.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
+		}
+		m := conflictManager.FindStringSubmatch(c.Message)
+		if m == nil {
+			continue
+		}
+		out = append(out, Conflict{Manager: m[1], Field: ParseField(c.Field)})
+	}
+	return out
+}
+
+// ParseField splits a field path as the API server writes it into segments:
+// .spec.template.spec.containers[name="main"].image, spec.containers[0].env[1],
+// metadata.labels[a.b/c].
+func ParseField(s string) []string {
+	var out []string
+	s = strings.TrimPrefix(s, ".")
+	for s != "" {
+		switch s[0] {
+		case '.':
+			s = s[1:]
+		case '[':
+			end := closing(s)
+			out = append(out, bracket(s[1:end]))
+			s = s[min(end+1, len(s)):]
+		default:
+			n := strings.IndexAny(s, ".[")
+			if n < 0 {
+				n = len(s)
+			}
+			out = append(out, s[:n])
+			s = s[n:]
+		}
+	}
+	return out
+}
+
+// closing returns the index of the bracket that closes the one s begins with.
+func closing(s string) int {
+	quoted := false
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ']' && !quoted:
+			return i
+		}
+	}
+	return len(s) - 1
+}
+
+// bracket turns name="main" into main, and containerPort=80,protocol="TCP" into 80/TCP.
+func bracket(s string) string {
+	if !strings.Contains(s, "=") || strings.HasPrefix(s, "=") {
+		return strings.Trim(strings.TrimPrefix(s, "="), `"`)
+	}
+	var parts []string
+	for _, p := range strings.Split(s, ",") {
+		_, v, ok := strings.Cut(p, "=")
+		if !ok {
+			return s
+		}
+		var text string
+		if json.Unmarshal([]byte(v), &text) != nil {
+			text = v
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "/")
+}
+
+// ResolveIndexes replaces list indexes in a path by the keys of the elements in
+// the object that was sent.
+func ResolveIndexes(o map[string]any, segments []string) []string {
+	out := append([]string{}, segments...)
+	var v any = o
+	for i, s := range out {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[s]
+		case []any:
+			var n int
+			if _, err := fmt.Sscanf(s, "%d", &n); err == nil && n >= 0 && n < len(x) {
+				v = x[n]
+				if i > 0 {
+					if k := elementKey(out[i-1], v); k != "" {
+						out[i] = k
+					}
+				}
+			} else {
+				v, _ = find(last(out[:i]), x, s)
+			}
+		default:
+			return out
+		}
+	}
+	return out
+}
