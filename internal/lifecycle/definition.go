@@ -69,6 +69,9 @@ type Definition[M any] struct {
 	// Trusts reports whether at this level of wait_for the cluster's own
 	// retries are left to end the wait, so that a crash is not yet a failure.
 	Trusts func(level string) bool
+	// Validate checks what the configuration alone decides and no validator of a
+	// single attribute can see. Values may be unknown.
+	Validate func(ctx context.Context, c tfsdk.Config) diag.Diagnostics
 	// Plan adds what only this resource knows to the plan.
 	Plan func(ctx context.Context, p *Planning[M])
 	// Vanished decides what becomes of a resource whose objects are all gone.
@@ -87,6 +90,8 @@ type Definition[M any] struct {
 // Timeouts bound create, update and delete where the configuration does not.
 type Timeouts struct {
 	Create, Update, Delete time.Duration
+	// Levels bound create and update at levels of wait_for that need another time.
+	Levels map[string]time.Duration
 }
 
 // Seen is what the cluster showed of a resource at one moment.
