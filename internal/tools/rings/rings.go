@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/tools/cli"
+)
+
+const (
+	linter = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint"
+
+	// perPackage is what compiling one package takes on two cores, with a
+	// margin: Kubernetes' 2,000 take six minutes on an idle machine.
+	perPackage = 300 * time.Millisecond
+	// testTimeout bounds one go test, which go would otherwise end after ten
+	// minutes; less where the rings have less left.
+	testTimeout = 40 * time.Minute
+	// stopTimeout is kept back from the rings' time to stop and to report.
+	stopTimeout = 30 * time.Second
+	// cleanupTimeout is what taking a cluster down may take after an interrupt.
+	cleanupTimeout = 2 * time.Minute
+)
+
+// ring is a set of checks that needs the same things.
+type ring struct {
+	name string
+	// takes is its duration once everything is compiled.
+	takes time.Duration
+	// builds are the packages it compiles, by folder of their module.
+	builds map[string][]string
+	// needsCLI tells that OpenTofu may have to be built first.
+	needsCLI bool
+	run      func(context.Context, site) result
+}
+
+func rings() []ring {
+	provider := map[string][]string{".": {"./..."}}
+	return []ring{
+		{
+			name: "check", takes: 6 * time.Minute, needsCLI: true, run: check,
+			builds: map[string][]string{".": {"./..."}, "internal/tools": {"tool"}, "internal/devcluster": {"./..."}},
+		},
+		{name: "lint", takes: 5 * time.Minute, run: lint},
+		{name: "format", takes: time.Minute, needsCLI: true, run: format},
+		{name: "unit", takes: 2 * time.Minute, builds: provider, run: unit},
+		{
+			name: "acceptance", takes: 15 * time.Minute, needsCLI: true, run: acceptance,
+			builds: map[string][]string{".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"}},
+		},
+	}
+}
+
+func find(name string) (ring, bool) {
+	for _, r := range rings() {
+		if r.name == name {
+			return r, true
+		}
+	}
+	return ring{}, false
+}
+
+func known() []string {
+	var names []string
+	for _, r := range rings() {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// estimate is how long the ring takes on this machine now, counting what the
+// build cache does not hold yet.
+func (r ring) estimate(ctx context.Context, root string) time.Duration {
+	need := r.takes
+	for dir, packages := range r.builds {
+		need += stale(ctx, filepath.Join(root, dir), packages)
+	}
+	if r.needsCLI && !cli.Installed(root) {
+		need += stale(ctx, filepath.Join(root, "internal", "tools", "opentofu"), []string{"tool"})
+	}
+	return need
+}
+
+// stale is the time to compile those of the packages and their dependencies
+// that are not cached. A listing that fails costs nothing: the ring will say why.
+func stale(ctx context.Context, dir string, packages []string) time.Duration {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, packages...)...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return 0
+	}
+	return time.Duration(len(strings.Fields(string(out)))) * perPackage
+}
+
+// step counts one thing that is not a Go test.
+func step(name string, do func() error) result {
+	begun := time.Now()
+	if err := do(); err != nil {
+		fmt.Printf("FAIL  %s\n%v\n", name, err)
+		return result{failed: 1}
+	}
+	fmt.Printf("ok    %s (%s)\n", name, time.Since(begun).Round(time.Second))
+	return result{passed: 1}
+}
+
+func makeTarget(ctx context.Context, s site, target string) error {
+	return cli.Run(ctx, s.root, "make", "--no-print-directory", target)
+}
+
+// check is what needs no cluster and no test: form, docs, examples.
+func check(ctx context.Context, s site) result {
+	var total result
+	total.add(step("install", func() error { return makeTarget(ctx, s, "install") }))
+	total.add(step("format of Go", func() error { return golangci(ctx, s, "fmt", "--diff") }))
+	total.add(step("format of HCL", func() error { return terraformFmt(ctx, s, "-check", "-diff") }))
+	total.add(step("docs", func() error {
+		return cli.Go(ctx, filepath.Join(s.root, "internal", "tools"), "run", "./docs", "-check")
+	}))
+	total.add(examples(ctx, s))
+	total.add(lint(ctx, s))
+	return total
+}
+
+func lint(ctx context.Context, s site) result {
+	return step("lint", func() error { return golangci(ctx, s, "run") })
+}
+
+func format(ctx context.Context, s site) result {
+	total := step("format of Go", func() error { return golangci(ctx, s, "fmt") })
+	total.add(step("format of HCL", func() error { return terraformFmt(ctx, s) }))
+	return total
+}
+
+// golangci runs the linter in each module of the repository.
+func golangci(ctx context.Context, s site, args ...string) error {
+	tool, err := cli.Tool(ctx, s.root, linter)
+	if err != nil {
+		return err
+	}
+	for _, module := range []string{".", "internal/tools", "internal/devcluster"} {
+		if err := cli.Run(ctx, filepath.Join(s.root, module), tool, args...); err != nil {
+			return fmt.Errorf("in %s: %w", module, err)
+		}
+	}
+	return nil
+}
+
+func terraformFmt(ctx context.Context, s site, args ...string) error {
+	c, err := cli.Find(ctx, s.root)
+	if err != nil {
+		return err
+	}
+	cmd := c.Command(ctx, s.root, append(append([]string{"fmt", "-recursive"}, args...), "examples")...)
+	cmd.Stdout = os.Stdout
+	return cmd.Run()
+}
+
+// examples validates every folder of examples/ that holds configuration.
+func examples(ctx context.Context, s site) result {
+	c, err := cli.Find(ctx, s.root)
+	if err != nil {
+		return step("examples", func() error { return err })
+	}
+	dirs, err := configurations(filepath.Join(s.root, "examples"))
+	if err != nil {
+		return step("examples", func() error { return err })
+	}
+	var total result
+	for _, dir := range dirs {
+		name, _ := filepath.Rel(s.root, dir)
+		total.add(step(name, func() error { return validate(ctx, c, dir) }))
+	}
+	return total
+}
+
+func unit(ctx context.Context, s site) result {
+	var total result
+	for _, module := range []string{".", "internal/tools"} {
+		total.add(goTest(ctx, filepath.Join(s.root, module), os.Environ(), "-skip", "^TestAcc", "./..."))
+	}
+	return total
+}
+
+// acceptance runs what talks to an API server: the local cluster's own tests,
+// then the provider's.
+func acceptance(ctx context.Context, s site) (total result) {
+	targets := []string{"install"}
+	if s.cluster == "devcluster" {
+		targets = []string{"build", "install"}
+	}
+	for _, target := range targets {
+		if got := step(target, func() error { return makeTarget(ctx, s, target) }); got.failed > 0 {
+			return got
+		}
+	}
+	c, err := cli.Find(ctx, s.root)
+	if err != nil {
+		return step("terraform", func() error { return err })
+	}
+	env := append(c.AcceptanceEnv(), "MLK_DEVCLUSTER="+filepath.Join(s.root, "bin", "devcluster"))
+	args := append(append([]string{"-run", "^TestAcc"}, s.testArgs...), "./...")
+
+	switch s.cluster {
+	case "devcluster":
+		if len(s.testArgs) == 0 {
+			total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), env, "./..."))
+		}
+		name := "testacc-" + strconv.Itoa(os.Getpid())
+		if got := step("devcluster up", func() error { return devcluster(ctx, s, "up", "--name", name) }); got.failed > 0 {
+			total.add(got)
+			return total
+		}
+		defer func() {
+			done, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+			defer cancel()
+			total.add(step("devcluster down", func() error { return devcluster(done, s, "down", "--name", name) }))
+		}()
+		out, err := exec.CommandContext(ctx, filepath.Join(s.root, "bin", "devcluster"), "kubeconfig", "--name", name).Output()
+		if err != nil {
+			total.add(step("devcluster kubeconfig", func() error { return err }))
+			return total
+		}
+		env = append(env, "KUBECONFIG="+strings.TrimSpace(string(out)))
+	case "existing":
+		if os.Getenv("KUBECONFIG") == "" {
+			return step("cluster", func() error { return fmt.Errorf("CLUSTER=existing needs KUBECONFIG") })
+		}
+	default:
+		return step("cluster", func() error {
+			return fmt.Errorf("CLUSTER is %q; it may be devcluster or existing", s.cluster)
+		})
+	}
+	total.add(goTest(ctx, s.root, env, args...))
+	return total
+}
+
+func devcluster(ctx context.Context, s site, args ...string) error {
+	return cli.Run(ctx, s.root, filepath.Join(s.root, "bin", "devcluster"), args...)
+}
