@@ -108,10 +108,11 @@ func built(root string) bool {
 }
 
 // Env is the environment for this CLI and for whatever runs it: the provider
-// comes from bin/plugins, whatever the user's own settings name.
+// comes from bin/plugins, whatever the user's own settings name. Of those only
+// what is about logs is kept.
 func (c CLI) Env() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "TF_")
+		return strings.HasPrefix(v, "TF_") && !strings.HasPrefix(v, "TF_LOG")
 	})
 	return append(env,
 		"TF_CLI_CONFIG_FILE="+filepath.Join(c.root, "bin", "terraform.rc"),

@@ -1,0 +1,1 @@
+terraform import mlk_storage_class.example fast

@@ -1,0 +1,4 @@
+import {
+  to = mlk_storage_class.example
+  id = "fast"
+}

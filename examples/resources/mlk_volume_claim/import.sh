@@ -1,0 +1,1 @@
+terraform import mlk_volume_claim.example research/checkpoints

@@ -1,0 +1,4 @@
+import {
+  to = mlk_volume_claim.example
+  id = "research/checkpoints"
+}
