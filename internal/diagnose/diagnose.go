@@ -1,0 +1,323 @@
+// Package diagnose says why something on a cluster does not become what it
+// should. Collect gathers what the cluster knows; Explain and Certain turn it
+// into causes a person can act on, and do no I/O. The package knows nothing of
+// Terraform: findings name API fields, the caller maps them to attributes.
+package diagnose
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Evidence is what was collected about a resource whose wait failed or is
+// being judged. Everything but Now may be empty: less evidence means fewer or
+// vaguer findings, never an error.
+type Evidence struct {
+	// Objects are the resource's own objects: the Job, the claim.
+	Objects []*unstructured.Unstructured
+	// Pods are the pods of those objects.
+	Pods []corev1.Pod
+	// Events are the events of the objects, the pods and the claims, in any order.
+	Events []corev1.Event
+	// Nodes are the cluster's nodes, wanted only when a pod is unschedulable.
+	Nodes []corev1.Node
+	// NodePods are all pods bound to those nodes; nil when they could not be
+	// read, and then nothing is said about what is free.
+	NodePods []corev1.Pod
+	// Claims are the volume claims the pods mount.
+	Claims []corev1.PersistentVolumeClaim
+	// Logs are the last lines of containers that failed.
+	Logs map[LogKey]string
+	// Notes say which evidence could not be had and why, a sentence each.
+	Notes []string
+	// Now is the time the evidence was collected.
+	Now time.Time
+}
+
+// LogKey names a container's log. All pods of a resource share a namespace.
+type LogKey struct {
+	Pod, Container string
+}
+
+// Finding is one cause.
+type Finding struct {
+	// Certain is whether waiting longer cannot help, the cluster's own retries
+	// set aside (see Policy).
+	Certain bool
+	// Reason is a CamelCase word for the cause: "OOMKilled".
+	Reason string
+	// Subject names what is at fault: "Pod ml/llama-x7 container main".
+	Subject string
+	// Summary is a clause for a summary line: "container main was killed for
+	// exceeding its memory limit".
+	Summary string
+	// Happened says in full sentences what was seen.
+	Happened string
+	// Why quotes the scheduler, the pod or the server, once; "" when nobody
+	// said more than Happened does.
+	Why string
+	// Do is the advice.
+	Do string
+	// Log holds the last lines of the log that belongs to the finding.
+	Log string
+	// PodField is the field at fault, relative to the pod template, written
+	// like the segments of diags.Fields: "spec", "containers", "main", "image".
+	// Nil when no field of the pod is at fault.
+	PodField []string
+	// Field is the field at fault with the kind of its object first: "Job",
+	// "spec", "backoffLimit". Nil when no field of an object is.
+	Field []string
+	// Count is how many pods share the cause; 0 when it is not about pods.
+	Count int
+}
+
+// Policy says what a wait leaves to the cluster.
+type Policy struct {
+	// TrustRetries leaves crashes, pulls and refusals to the retries of the
+	// Job: only its failure is certain.
+	TrustRetries bool
+}
+
+// Explain names the causes, the most telling first. Pods with the same problem
+// are one finding. It returns all causes; callers show five at most.
+func Explain(e Evidence) []Finding {
+	var out []Finding
+	for _, d := range examine(e) {
+		out = append(out, d.Finding)
+	}
+	return out
+}
+
+// Certain returns the causes that waiting cannot cure under the policy, the
+// most telling first. Nil means: go on waiting.
+func Certain(e Evidence, p Policy) []Finding {
+	var out []Finding
+	for _, d := range examine(e) {
+		if d.final || d.Certain && !p.TrustRetries {
+			out = append(out, d.Finding)
+		}
+	}
+	return out
+}
+
+// The order in which causes are told: what broke a program before what keeps
+// it from starting, what was done to a pod before what followed from it.
+const (
+	rankDeadline = iota
+	rankCause
+	rankCrash
+	rankAfterEffect
+	rankRefused
+	rankConfig
+	rankPull
+	rankClaim
+	rankSchedule
+	rankVolume
+	rankNotReady
+	rankJob
+	rankWaiting
+)
+
+// draft is a finding in the making.
+type draft struct {
+	Finding
+	rank int
+	// key tells causes apart: drafts with the same key are one finding.
+	key string
+	// when the cause was seen; earliest is set by fold.
+	when, earliest time.Time
+	// final: the retries are over too.
+	final bool
+	// crashKey and crashes count how often one container of a workload ended
+	// the same way, whatever it said.
+	crashKey string
+	crashes  int
+	indexed  bool
+	log      logRef
+}
+
+// logRef is the log that would tell more. Zero when none would.
+type logRef struct {
+	key       LogKey
+	namespace string
+	previous  bool
+}
+
+// examiner walks the evidence and gathers drafts.
+type examiner struct {
+	e      Evidence
+	jobs   []*batchv1.Job
+	claims []*corev1.PersistentVolumeClaim
+	events eventIndex
+	drafts []draft
+}
+
+func examine(e Evidence) []draft {
+	if e.Now.IsZero() {
+		e.Now = time.Now()
+	}
+	x := &examiner{e: e, events: indexEvents(e.Events)}
+	for _, o := range e.Objects {
+		if o == nil {
+			continue
+		}
+		switch o.GetKind() {
+		case "Job":
+			if j, ok := decode[batchv1.Job](o); ok {
+				x.jobs = append(x.jobs, j)
+			}
+		case "PersistentVolumeClaim":
+			if c, ok := decode[corev1.PersistentVolumeClaim](o); ok {
+				x.claims = append(x.claims, c)
+			}
+		}
+	}
+	for i := range e.Claims {
+		c := &e.Claims[i]
+		if !slices.ContainsFunc(x.claims, func(o *corev1.PersistentVolumeClaim) bool {
+			return o.Name == c.Name && o.Namespace == c.Namespace
+		}) {
+			x.claims = append(x.claims, c)
+		}
+	}
+	for _, c := range x.claims {
+		x.claim(c)
+	}
+	for i := range e.Pods {
+		x.pod(&e.Pods[i])
+	}
+	for _, j := range x.jobs {
+		x.job(j)
+	}
+	return x.settle()
+}
+
+func decode[T any](o *unstructured.Unstructured) (*T, bool) {
+	out := new(T)
+	err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, out)
+	return out, err == nil
+}
+
+func (x *examiner) add(d draft) { x.drafts = append(x.drafts, d) }
+
+// settle folds drafts with the same cause, judges repeated crashes and sorts.
+func (x *examiner) settle() []draft {
+	crashes := map[string]int{}
+	for _, d := range x.drafts {
+		if d.crashKey != "" {
+			crashes[d.crashKey] += d.crashes
+		}
+	}
+	var order []string
+	folded := map[string]*draft{}
+	for i := range x.drafts {
+		d := x.drafts[i]
+		if d.crashKey != "" && crashes[d.crashKey] >= crashesCertain {
+			d.Certain = true
+		}
+		d.earliest = d.when
+		have, ok := folded[d.key]
+		if !ok {
+			order = append(order, d.key)
+			folded[d.key] = &d
+			continue
+		}
+		// The newest occurrence speaks for all, best one whose log is there.
+		first, second := have, &d
+		if (second.Log != "") != (first.Log != "") {
+			if second.Log != "" {
+				first, second = second, first
+			}
+		} else if second.when.After(first.when) {
+			first, second = second, first
+		}
+		first.Count += second.Count
+		first.Certain = first.Certain || second.Certain
+		first.final = first.final || second.final
+		if second.earliest.Before(first.earliest) {
+			first.earliest = second.earliest
+		}
+		folded[d.key] = first
+	}
+	out := make([]draft, 0, len(order))
+	for _, k := range order {
+		out = append(out, *folded[k])
+	}
+	slices.SortStableFunc(out, func(a, b draft) int {
+		if a.final != b.final {
+			return boolFirst(a.final)
+		}
+		if c := cmp.Compare(a.rank, b.rank); c != 0 {
+			return c
+		}
+		if a.indexed && b.indexed {
+			// In a gang the first to fall drags the others down.
+			return a.earliest.Compare(b.earliest)
+		}
+		// Of several attempts the last one is what stands.
+		return b.when.Compare(a.when)
+	})
+	return out
+}
+
+func boolFirst(a bool) int {
+	if a {
+		return -1
+	}
+	return 1
+}
+
+// jobOf returns the Job of the evidence that owns the pod, or nil.
+func (x *examiner) jobOf(p *corev1.Pod) *batchv1.Job {
+	owner := metav1.GetControllerOf(p)
+	for _, j := range x.jobs {
+		if j.Namespace != p.Namespace {
+			continue
+		}
+		switch {
+		case owner != nil && owner.Kind == "Job" && owner.UID != "" && j.UID != "":
+			if owner.UID == j.UID {
+				return j
+			}
+		case owner != nil && owner.Kind == "Job":
+			if owner.Name == j.Name {
+				return j
+			}
+		case owner == nil && p.Labels[batchv1.JobNameLabel] == j.Name:
+			return j
+		}
+	}
+	return nil
+}
+
+// podSubject names a pod, with its index in an indexed Job.
+func podSubject(p *corev1.Pod) string {
+	s := "Pod " + p.Namespace + "/" + p.Name
+	if i := podIndex(p); i != "" {
+		s += " (index " + i + ")"
+	}
+	return s
+}
+
+func podIndex(p *corev1.Pod) string {
+	if i, ok := p.Annotations[batchv1.JobCompletionIndexAnnotation]; ok {
+		return i
+	}
+	return p.Labels[batchv1.JobCompletionIndexAnnotation]
+}
+
+// workload is a key for what a pod belongs to, so that only its own pods fold.
+func workload(p *corev1.Pod) string {
+	if o := metav1.GetControllerOf(p); o != nil {
+		return strings.Join([]string{o.Kind, p.Namespace, o.Name}, "/")
+	}
+	return "Pod/" + p.Namespace + "/" + p.Name
+}

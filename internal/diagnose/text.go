@@ -1,0 +1,128 @@
+package diagnose
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// logLines bounds a quoted log: enough for a stack trace's end, short enough
+// to be read.
+const logLines = 10
+
+// quoteBytes bounds one quote of a server's or program's words.
+const quoteBytes = 1000
+
+// lastLines returns the last lines of a log, bounded in number and width.
+func lastLines(s string) string {
+	s = strings.TrimRight(strings.ReplaceAll(s, "\r", "\n"), "\n \t")
+	if s == "" {
+		return ""
+	}
+	lines := slices.DeleteFunc(strings.Split(s, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	if len(lines) > logLines {
+		lines = lines[len(lines)-logLines:]
+	}
+	const width = 300
+	for i, l := range lines {
+		l = strings.TrimRight(l, " \t")
+		if len(l) > width {
+			l = strings.ToValidUTF8(l[:width], "") + " …"
+		}
+		lines[i] = l
+	}
+	return strings.Join(lines, "\n")
+}
+
+// quote bounds what somebody said; the end is what tells.
+func quote(s string) string {
+	s = lastLines(s)
+	if len(s) > quoteBytes {
+		s = "… " + strings.ToValidUTF8(s[len(s)-quoteBytes:], "")
+	}
+	return s
+}
+
+// plural returns "1 pod" or "3 pods".
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	if strings.HasSuffix(one, "x") || strings.HasSuffix(one, "s") {
+		return fmt.Sprintf("%d %ses", n, one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// times returns "once", "twice" or "5 times".
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// span returns a duration as people say it: "45s", "12m", "3h20m".
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "less than a second"
+	case d < 2*time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Minute).String(), "0s"), "h0m")
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// list joins names: "a", "a and b", "a, b and 3 more".
+func list(names []string, most int) string {
+	names = slices.Clone(names)
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most:most], fmt.Sprintf("%d more", more))
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// sentences joins sentences, leaving out empty ones.
+func sentences(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+// random matches what differs between two reports of the same problem: pod
+// name suffixes, addresses, digests, counters.
+var random = regexp.MustCompile(`pods "[^"]*"|0x[0-9a-f]+|sha256:[0-9a-f]+|\d+`)
+
+// combined is what the API machinery puts before events it has lumped together.
+const combined = "(combined from similar events): "
+
+// same returns a text without what differs between two reports of the same problem.
+func same(s string) string {
+	return random.ReplaceAllString(strings.TrimPrefix(s, combined), "#")
+}
+
+// article returns "a" or "an" before a word.
+func article(word string) string {
+	if word != "" && strings.ContainsRune("aeiouAEIOU", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
+}
+
+func sorted[T ~string](s []T) []T {
+	slices.Sort(s)
+	return s
+}
