@@ -18,6 +18,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/component"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/nodes"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/provisioner"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/statedir"
 )
 
@@ -45,11 +46,9 @@ func (c *cluster) bringUp(ctx context.Context, specs []component.Spec) error {
 	if err := c.startAll(byName, component.ControllerManager, component.Scheduler, component.Kwok); err != nil {
 		return err
 	}
+	c.startServices(ctx)
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
-	if err := c.startServices(ctx); err != nil {
-		return err
-	}
 	if err := c.step(fmt.Sprintf("creating %d nodes", c.config.Nodes())); err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func (c *cluster) createStorageClass(ctx context.Context) error {
 			Name:        "standard",
 			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
 		},
-		Provisioner:          localProvisioner,
+		Provisioner:          provisioner.Local,
 		VolumeBindingMode:    ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
 		AllowVolumeExpansion: ptr.To(true),
 	}

@@ -1,7 +1,25 @@
 package supervisor
 
-import "context"
+import (
+	"context"
 
-const localProvisioner = "mlk.dev/local"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/kubelet"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/provisioner"
+)
 
-func (c *cluster) startServices(ctx context.Context) error { return nil }
+// startServices starts what the supervisor plays itself. Each runs until ctx ends; one
+// that ends before has failed, and its error ends the cluster.
+func (c *cluster) startServices(ctx context.Context) {
+	logs := kubelet.Server{Client: c.client}
+	for _, serve := range []func() error{
+		func() error { return logs.Serve(ctx, c.kubelet, c.plan.ServingKey(), c.plan.AuthorityFile()) },
+		func() error { return kubelet.RecordEvents(ctx, c.client) },
+		func() error { return provisioner.Run(ctx, c.client, c.config.Provisioners) },
+	} {
+		go func() {
+			if err := serve(); err != nil && ctx.Err() == nil {
+				c.broken <- err
+			}
+		}()
+	}
+}

@@ -49,6 +49,8 @@ type cluster struct {
 	kubelet net.Listener
 	rest    *rest.Config
 	client  kubernetes.Interface
+	// broken gets the error of a service that the supervisor plays itself.
+	broken chan error
 }
 
 // Run runs the cluster in dir until a signal or the end of a component. Its outcome is
@@ -58,7 +60,7 @@ func Run(dir statedir.Dir) error {
 	defer stop()
 	signal.Ignore(syscall.SIGHUP)
 
-	c := &cluster{dir: dir, launcher: newLauncher(dir)}
+	c := &cluster{dir: dir, launcher: newLauncher(dir), broken: make(chan error, 8)}
 	err := c.run(ctx)
 	c.launcher.killAll()
 	if errors.Is(err, errStopped) {
@@ -96,6 +98,8 @@ func (c *cluster) run(parent context.Context) error {
 		case e := <-c.launcher.exits:
 			cancel(nil)
 			return &death{e}
+		case err := <-c.broken:
+			return c.preferDeath(err)
 		case err := <-work:
 			if err != nil {
 				// A component's death is the better explanation of a failed call to it.
