@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,9 +71,14 @@ func run(ctx context.Context, check bool) error {
 			return err
 		}
 	}
-	if err := cli.Run(ctx, root, tool, "generate", "--provider-name", "mlk", "--rendered-provider-name", "mlk",
-		"--providers-schema", schema, "--rendered-website-dir", target); err != nil || !check {
-		return err
+	generate := exec.CommandContext(ctx, tool, "generate", "--provider-name", "mlk", "--rendered-provider-name", "mlk",
+		"--providers-schema", schema, "--rendered-website-dir", target)
+	generate.Dir = root
+	if out, err := generate.CombinedOutput(); err != nil {
+		return fmt.Errorf("tfplugindocs: %w\n%s", err, out)
+	}
+	if !check {
+		return nil
 	}
 	return same(filepath.Join(root, "docs"), filepath.Join(root, scratch))
 }

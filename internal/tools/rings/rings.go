@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -144,12 +145,13 @@ func golangci(ctx context.Context, s site, args ...string) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, module := range []string{".", "internal/tools", "internal/devcluster"} {
 		if err := cli.Run(ctx, filepath.Join(s.root, module), tool, args...); err != nil {
-			return fmt.Errorf("in %s: %w", module, err)
+			failed = append(failed, fmt.Errorf("in %s: %w", module, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func terraformFmt(ctx context.Context, s site, args ...string) error {
