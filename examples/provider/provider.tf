@@ -7,8 +7,9 @@ terraform {
   }
 }
 
-# Reads $KUBECONFIG, else ~/.kube/config.
 provider "mlk" {
-  namespace = "research"
-  labels    = { "team" = "vision" }
+  kubeconfig = "~/.kube/config"
+  context    = "gpu-cluster"
+  namespace  = "research"
+  labels     = { team = "vision" }
 }

@@ -7,7 +7,7 @@ terraform {
 }
 
 # `make demo` writes the path of its cluster's kubeconfig to demo.auto.tfvars.
-# Left out, the provider reads $KUBECONFIG, else ~/.kube/config.
+# Left out, the provider reads the files of $KUBECONFIG.
 variable "kubeconfig" {
   description = "Path of the kubeconfig of the cluster."
   type        = string
