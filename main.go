@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/provider"
 )
 
@@ -27,6 +28,7 @@ func main() {
 		Debug:           *debug,
 		ProtocolVersion: 6,
 	})
+	kube.Finish()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -29,9 +29,6 @@ const Manager = "terraform-provider-mlk"
 // It is apart from Manager so that no later apply has to repeat the mark.
 const recorder = "mlk-recorder"
 
-// Handover is the field manager that holds a value while its ownership changes
-// hands, so that the server does not reset it to its default.
-const Handover = "mlk-handover"
 
 // Client talks to one cluster. It is safe for concurrent use.
 type Client struct {

@@ -254,3 +254,29 @@ func At(o map[string]any, segments ...string) (any, bool) {
 	}
 	return v, true
 }
+
+// Same reports whether two values mean the same to the API server: quantities
+// by amount, numbers by value, keyed lists in any order.
+func Same(a, b any) bool {
+	return len(Drift(map[string]any{"": a}, map[string]any{"": b})) == 0 &&
+		len(Drift(map[string]any{"": b}, map[string]any{"": a})) == 0 && nulls(a) == nulls(b)
+}
+
+// nulls counts the nulls in a value: in a patch, null removes a field, which is
+// not the same as saying nothing.
+func nulls(v any) int {
+	n := 0
+	switch x := v.(type) {
+	case nil:
+		return 1
+	case map[string]any:
+		for _, e := range x {
+			n += nulls(e)
+		}
+	case []any:
+		for _, e := range x {
+			n += nulls(e)
+		}
+	}
+	return n
+}

@@ -61,8 +61,8 @@ var defaults = map[[2]string]any{
 // generated are labels that controllers put on objects and pod templates.
 var generated = []string{"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash"}
 
-// isGenerated reports whether a label or annotation was put there by a controller.
-func isGenerated(key string) bool {
+// IsGenerated reports whether a label or annotation was put there by a controller.
+func IsGenerated(key string) bool {
 	for _, g := range generated {
 		if key == g || strings.HasSuffix(g, "/") && strings.HasPrefix(key, g) {
 			return true
@@ -111,7 +111,7 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		return ok && reflect.DeepEqual(ref, value)
 	}
 	if holder == "labels" || holder == "annotations" {
-		return isGenerated(field)
+		return IsGenerated(field)
 	}
 	return false
 }

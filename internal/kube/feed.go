@@ -7,7 +7,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -17,6 +19,8 @@ import (
 var (
 	Pod   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	Event = Kind{Version: "v1", Kind: "Event", Resource: "events", Namespaced: true}
+	// Namespace is read only, to tell clusters apart and to see whether it exists.
+	Namespace = Kind{Version: "v1", Kind: "Namespace", Resource: "namespaces"}
 )
 
 // readsBeforeFeed is how many single reads of a kind and namespace happen
@@ -49,8 +53,11 @@ type feed struct {
 
 	mu      sync.Mutex
 	err     error
-	waiting map[chan struct{}]bool
+	waiting map[chan<- struct{}]int
 	ready   bool
+	// departed holds the last state of objects that went while somebody waited:
+	// a Job with a TTL of zero is finished and gone in one breath.
+	departed map[string]*Object
 }
 
 // Read returns the object like Get, but may answer from a feed once several
@@ -93,23 +100,20 @@ func storeKey(namespace, name string) string {
 
 // Watching is a running look at one kind in one namespace.
 type Watching struct {
-	feed    *feed
-	changed chan struct{}
+	feed  *feed
+	woken chan<- struct{}
 }
 
-// Watch starts to follow a kind in a namespace, or joins those who do.
-func (c *Client) Watch(k Kind, namespace string) *Watching {
+// Watch starts to follow a kind in a namespace, or joins those who do. woken,
+// a channel with room for one, gets a signal when something in the namespace
+// changed or the watch broke; several changes may give one signal.
+func (c *Client) Watch(k Kind, namespace string, woken chan<- struct{}) *Watching {
 	f := c.feed(k, namespace)
-	w := &Watching{feed: f, changed: make(chan struct{}, 1)}
 	f.mu.Lock()
-	f.waiting[w.changed] = true
-	f.mu.Unlock()
-	return w
+	defer f.mu.Unlock()
+	f.waiting[woken]++
+	return &Watching{feed: f, woken: woken}
 }
-
-// Changed yields when something in the namespace changed, or the watch broke.
-// Several changes may yield once.
-func (w *Watching) Changed() <-chan struct{} { return w.changed }
 
 // Ready reports whether the first list has come.
 func (w *Watching) Ready() bool {
@@ -118,11 +122,18 @@ func (w *Watching) Ready() bool {
 	return w.feed.ready
 }
 
-// Err returns why the feed is broken now; nil while it is healthy.
-func (w *Watching) Err() error {
+// Healthy reports whether the watch runs, or is only just starting.
+func (w *Watching) Healthy() bool {
 	w.feed.mu.Lock()
 	defer w.feed.mu.Unlock()
-	return w.feed.err
+	return w.feed.err == nil
+}
+
+// Departed returns the last state of an object the watch saw go.
+func (w *Watching) Departed(namespace, name string) *Object {
+	w.feed.mu.Lock()
+	defer w.feed.mu.Unlock()
+	return w.feed.departed[storeKey(namespace, name)]
 }
 
 // Get returns the object as the watch last saw it.
@@ -135,24 +146,19 @@ func (w *Watching) Get(namespace, name string) *Object {
 	return o
 }
 
-// List returns all objects as the watch last saw them. They are shared: do not
-// change them.
-func (w *Watching) List() []*Object {
-	items := w.feed.store.List()
-	out := make([]*Object, 0, len(items))
-	for _, i := range items {
-		if o, ok := i.(*Object); ok {
-			out = append(out, o)
-		}
-	}
-	return out
+// Matching returns the objects that match a label selector, "" for all, as the
+// watch last saw them. They are shared: do not change them.
+func (w *Watching) Matching(selector string) ([]*Object, error) {
+	return w.feed.matching(selector)
 }
 
 // Stop leaves the watch; others may go on with it.
 func (w *Watching) Stop() {
 	w.feed.mu.Lock()
 	defer w.feed.mu.Unlock()
-	delete(w.feed.waiting, w.changed)
+	if w.feed.waiting[w.woken]--; w.feed.waiting[w.woken] <= 0 {
+		delete(w.feed.waiting, w.woken)
+	}
 }
 
 // feed returns the running feed of a kind and namespace, starting it first.
@@ -163,7 +169,7 @@ func (c *Client) feed(k Kind, namespace string) *feed {
 	if f, ok := c.feeds[key]; ok {
 		return f
 	}
-	f := &feed{synced: make(chan struct{}), waiting: map[chan struct{}]bool{}}
+	f := &feed{synced: make(chan struct{}), waiting: map[chan<- struct{}]int{}, departed: map[string]*Object{}}
 	f.store = &notifyingStore{Store: cache.NewStore(func(o any) (string, error) {
 		u, ok := o.(*Object)
 		if !ok {
@@ -192,6 +198,14 @@ func (c *Client) feed(k Kind, namespace string) *feed {
 	})
 	go r.RunWithContext(c.closed)
 	return f
+}
+
+// Older reports whether resource version a is older than b. Versions of one
+// resource can be compared (Kubernetes 1.35 made that official); what is no
+// number is not older.
+func Older(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order < 0
 }
 
 // wait waits for the first list; false when it did not come or the feed broke.
@@ -255,7 +269,18 @@ func (s *notifyingStore) changed(err error) error {
 
 func (s *notifyingStore) Add(o any) error    { return s.changed(s.Store.Add(o)) }
 func (s *notifyingStore) Update(o any) error { return s.changed(s.Store.Update(o)) }
-func (s *notifyingStore) Delete(o any) error { return s.changed(s.Store.Delete(o)) }
+
+func (s *notifyingStore) Delete(o any) error {
+	err := s.Store.Delete(o)
+	if u, ok := o.(*Object); ok {
+		s.feed.mu.Lock()
+		if len(s.feed.waiting) > 0 {
+			s.feed.departed[storeKey(u.GetNamespace(), u.GetName())] = u
+		}
+		s.feed.mu.Unlock()
+	}
+	return s.changed(err)
+}
 
 func (s *notifyingStore) Replace(items []any, rv string) error {
 	err := s.Store.Replace(items, rv)
@@ -264,4 +289,34 @@ func (s *notifyingStore) Replace(items []any, rv string) error {
 	s.feed.open()
 	s.feed.mu.Unlock()
 	return s.changed(err)
+}
+
+// ReadMatching returns the objects of a kind in a namespace that match a label
+// selector, from a feed once several such reads were made.
+func (c *Client) ReadMatching(ctx context.Context, k Kind, namespace, selector string) ([]*Object, error) {
+	key := keyOf(k, namespace)
+	c.mu.Lock()
+	c.reads[key]++
+	direct := c.reads[key] <= readsBeforeFeed
+	c.mu.Unlock()
+	if !direct {
+		if f := c.feed(k, namespace); f.wait(ctx, feedSync) {
+			return f.matching(selector)
+		}
+	}
+	return c.List(ctx, k, namespace, selector)
+}
+
+func (f *feed) matching(selector string) ([]*Object, error) {
+	s, err := labels.Parse(selector)
+	if err != nil {
+		return nil, err
+	}
+	var out []*Object
+	for _, item := range f.store.List() {
+		if o, ok := item.(*Object); ok && s.Matches(labels.Set(o.GetLabels())) {
+			out = append(out, o)
+		}
+	}
+	return out, nil
 }

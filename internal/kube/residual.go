@@ -200,9 +200,6 @@ func prune(k Kind, at []string, v any) (any, bool) {
 	case nil:
 		return nil, false
 	case map[string]any:
-		if len(x) == 0 {
-			return map[string]any{}, true
-		}
 		out := map[string]any{}
 		for f, e := range x {
 			sub := append(append([]string{}, at...), f)

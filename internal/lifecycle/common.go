@@ -78,7 +78,7 @@ var (
 const reserved = "mlk.dev/"
 
 // withCommon adds the common attributes to a resource's own.
-func withCommon(ctx context.Context, s schema.Schema, noun string, namespaced bool, levels []string) schema.Schema {
+func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []string) schema.Schema {
 	all := map[string]schema.Attribute{
 		"id": schema.StringAttribute{
 			Computed:            true,

@@ -66,6 +66,8 @@ type Definition[M any] struct {
 	// Pods is the label selector of the pods that belong to the main object of
 	// that name, in its namespace.
 	Pods func(objectName string) string
+	// PodTemplate is where the pod template is: "Job", "spec", "template".
+	PodTemplate []string
 	// Trusts reports whether at this level of wait_for the cluster's own
 	// retries are left to end the wait, so that a crash is not yet a failure.
 	Trusts func(level string) bool

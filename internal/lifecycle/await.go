@@ -1,0 +1,461 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// vantage is a running look at the main object of a resource, its pods and
+// their events, over watches.
+type vantage[M any, P based[M]] struct {
+	r      *Resource[M, P]
+	client *kube.Client
+	ref    kube.Ref
+	uid    string
+	woken  chan struct{}
+
+	main, pods, events *kube.Watching
+	// last is the main object as last seen, floor the resource version of the
+	// own write the watch has to catch up with.
+	last  *kube.Object
+	floor string
+	gone  bool
+}
+
+// watch starts to look. live is the main object as the last write returned it.
+func (w *writer[M, P]) watch(level string) *vantage[M, P] {
+	ref := w.want[0].ref
+	v := &vantage[M, P]{r: w.r, client: w.client, ref: ref, woken: make(chan struct{}, 1)}
+	if o := w.live[ref]; o != nil {
+		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
+	}
+	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
+	if w.r.def.Pods != nil {
+		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
+	}
+	_ = level
+	return v
+}
+
+func (v *vantage[M, P]) stop() {
+	for _, w := range []*kube.Watching{v.main, v.pods, v.events} {
+		if w != nil {
+			w.Stop()
+		}
+	}
+}
+
+// look returns what is to be seen now. A watch that is broken or forbidden is
+// replaced by a read.
+func (v *vantage[M, P]) look(ctx context.Context) Seen {
+	seen := Seen{Live: kube.Live{}, Now: v.r.clock.Now()}
+	switch o := v.main.Get(v.ref.Namespace, v.ref.Name); {
+	case !v.main.Healthy():
+		if o, err := v.client.Get(ctx, v.ref); err == nil {
+			v.take(o)
+		}
+	case o != nil && string(o.GetUID()) == v.uid && !kube.Older(o.GetResourceVersion(), v.floor):
+		v.last = o
+	case o == nil || string(o.GetUID()) != v.uid:
+		// Gone, or the watch has not caught up with our write: the last word of
+		// the watch decides, and without one a read does.
+		if last := v.main.Departed(v.ref.Namespace, v.ref.Name); last != nil && string(last.GetUID()) == v.uid {
+			v.last, v.gone = last, true
+		} else if v.main.Ready() {
+			if o, err := v.client.Get(ctx, v.ref); err == nil {
+				v.take(o)
+			}
+		}
+	}
+	if v.last != nil {
+		seen.Live[v.ref.Kind.Kind] = v.last
+	}
+	if v.pods != nil {
+		if objects, err := v.pods.Matching(v.r.def.Pods(v.ref.Name)); err == nil {
+			seen.Pods = ownPods(podsOf(objects), v.uid)
+		}
+	}
+	if v.wantsEvents(seen) && v.events == nil {
+		v.events = v.client.Watch(kube.Event, v.ref.Namespace, v.woken)
+	}
+	if v.events != nil {
+		seen.Events = v.eventsOf(seen)
+	}
+	return seen
+}
+
+// take notes what a read returned.
+func (v *vantage[M, P]) take(o *kube.Object) {
+	if o == nil || string(o.GetUID()) != v.uid {
+		v.gone = true
+		return
+	}
+	v.last, v.gone = o, false
+}
+
+// ownPods keeps the pods controlled by the object with that uid: an earlier
+// object of the same name may have left some.
+func ownPods(pods []corev1.Pod, uid string) []corev1.Pod {
+	var out []corev1.Pod
+	for _, p := range pods {
+		mine := len(p.OwnerReferences) == 0
+		for _, ref := range p.OwnerReferences {
+			mine = mine || string(ref.UID) == uid
+		}
+		if mine {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// wantsEvents reports whether events may tell more than objects and pods do:
+// a container that waits for more than to be created, or no pod at all.
+func (v *vantage[M, P]) wantsEvents(seen Seen) bool {
+	if v.pods == nil {
+		return true
+	}
+	for _, p := range seen.Pods {
+		for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+			if wt := c.State.Waiting; wt != nil && wt.Reason != "ContainerCreating" && wt.Reason != "PodInitializing" {
+				return true
+			}
+		}
+	}
+	return len(seen.Pods) == 0
+}
+
+// eventsOf returns the events of the main object and the pods.
+func (v *vantage[M, P]) eventsOf(seen Seen) []corev1.Event {
+	objects, err := v.events.Matching("")
+	if err != nil {
+		return nil
+	}
+	about := map[string]bool{v.uid: true}
+	for _, p := range seen.Pods {
+		about[string(p.UID)] = true
+	}
+	var out []corev1.Event
+	for _, o := range objects {
+		uid, _, _ := unstructured.NestedString(o.Object, "involvedObject", "uid")
+		if !about[uid] {
+			continue
+		}
+		if e, err := kube.Typed[corev1.Event](kube.Live{"": o}, ""); err == nil {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
+
+// await waits until the objects are as wait_for asks, or it is certain that they
+// will not be, and explains why not.
+func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
+	level := w.r.level(P(w.model))
+	first := Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
+	if w.r.judge(w.model, first).Outcome == wait.Done {
+		w.seen = first
+		w.mem.Pending = false
+		return nil
+	}
+	v := w.watch(level)
+	defer v.stop()
+	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
+	var findings []diagnose.Finding
+	said := ""
+	verdict, err := wait.Until(ctx, w.r.clock, v.woken, func(ctx context.Context) wait.Verdict {
+		w.seen = v.look(ctx)
+		got := w.r.judge(w.model, w.seen)
+		if got.Message != said {
+			said = got.Message
+			tflog.Info(ctx, "waiting", map[string]any{"object": v.ref.String(), "for": level, "phase": got.Phase, "seen": said})
+		}
+		if got.Outcome == wait.Done {
+			return got
+		}
+		findings = diagnose.Certain(w.evidence(), diagnose.Policy{TrustRetries: trusts})
+		if len(findings) > 0 {
+			got.Outcome = wait.Failed
+		}
+		if v.gone && got.Outcome == wait.Progressing {
+			return wait.Of(wait.Failed, "Deleted", "Deleted", fmt.Sprintf("%s was deleted by somebody else", v.ref))
+		}
+		return got
+	})
+	switch {
+	case err == nil && verdict.Outcome == wait.Done:
+		w.mem.Pending = false
+		return nil
+	case err != nil && isCancelled(ctx):
+		return diag.Diagnostics{diags.Message{
+			Summary:  clip(fmt.Sprintf("Stopped waiting for %s", w.r.title(P(w.model)))),
+			Happened: fmt.Sprintf("The run was interrupted while it was %s.", phrase(verdict)),
+			Stands:   "Nothing was undone: the object goes on by itself and is recorded in the state.",
+			Do:       "The next apply goes on waiting for it.",
+		}.Warning()}
+	}
+	return w.explain(verdict, level, err != nil)
+}
+
+// evidence is what the watches showed.
+func (w *writer[M, P]) evidence() diagnose.Evidence {
+	e := diagnose.Evidence{Pods: w.seen.Pods, Events: w.seen.Events, Now: w.seen.Now}
+	for _, o := range w.seen.Live {
+		e.Objects = append(e.Objects, o)
+	}
+	return e
+}
+
+// explain collects what the cluster knows and says why the wait failed.
+func (w *writer[M, P]) explain(verdict wait.Verdict, level string, late bool) diag.Diagnostics {
+	m := P(w.model)
+	evidence := w.evidence()
+	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
+	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
+	if len(findings) == 0 {
+		findings = diagnose.Explain(evidence)
+	}
+	keep := false
+	if p := m.Place(); p != nil {
+		keep = p.OnFailure.ValueString() == onFailureKeep
+	}
+	f := telling[M, P]{w: w, verdict: verdict, late: late, keep: keep, notes: evidence.Notes}
+	return f.diagnostics(findings)
+}
+
+// telling turns findings into diagnostics.
+type telling[M any, P based[M]] struct {
+	w       *writer[M, P]
+	verdict wait.Verdict
+	late    bool
+	keep    bool
+	notes   []string
+}
+
+// mostCauses is how many causes one failure lists.
+const mostCauses = 5
+
+func (t telling[M, P]) diagnostics(findings []diagnose.Finding) diag.Diagnostics {
+	var ds diag.Diagnostics
+	m := P(t.w.model)
+	title := t.w.r.title(m)
+	if len(findings) == 0 {
+		summary := fmt.Sprintf("%s failed", title)
+		if t.late {
+			summary = fmt.Sprintf("%s is not %s after %s", title, t.w.r.level(m), t.w.timeout)
+		}
+		happened := t.verdict.Message
+		if t.verdict.Reason != "" {
+			happened = fmt.Sprintf("%s (%s)", happened, t.verdict.Reason)
+		}
+		ds.Append(severity(t.keep, diags.Message{
+			Summary: clip(summary), Happened: happened, Why: t.noted(), Stands: t.stands(), Do: t.patience(),
+		}))
+		return ds
+	}
+	for i, f := range findings {
+		if i == mostCauses {
+			ds.Append(severity(t.keep, diags.Message{
+				Summary:  clip(fmt.Sprintf("%s: and %d more causes", title, len(findings)-mostCauses)),
+				Happened: "The first five are above; kubectl describe shows all.",
+			}))
+			break
+		}
+		ds.Append(severity(t.keep, t.cause(title, f, i == 0)))
+	}
+	return ds
+}
+
+// cause is the diagnostic of one finding. Where things stand is said once.
+func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags.Message {
+	summary := fmt.Sprintf("%s failed: %s", title, f.Summary)
+	if t.late {
+		summary = fmt.Sprintf("%s is not %s after %s: %s", title, t.w.r.level(P(t.w.model)), t.w.timeout, f.Summary)
+	}
+	msg := diags.Message{Summary: clip(summary), Happened: f.Happened, Why: f.Why, Do: f.Do}
+	if f.Log != "" {
+		msg.Why = joined(msg.Why, "Last lines of its log:\n"+indent(f.Log))
+	}
+	if first {
+		msg.Happened = joined(msg.Happened, t.noted())
+		msg.Stands = t.stands()
+		if t.late {
+			msg.Do = joined(msg.Do, t.patience())
+		}
+	}
+	fields := t.w.r.fields(P(t.w.model))
+	for _, segments := range t.places(f) {
+		if at, ok := fields.Find(segments); ok {
+			msg.At = at
+			break
+		}
+	}
+	return msg
+}
+
+// places are the fields a finding blames, with the kind of the owned object first.
+func (t telling[M, P]) places(f diagnose.Finding) [][]string {
+	var out [][]string
+	if len(f.Field) > 0 {
+		out = append(out, f.Field)
+	}
+	if len(f.PodField) > 0 {
+		out = append(out, append(append([]string{}, t.w.r.def.PodTemplate...), f.PodField...))
+	}
+	return out
+}
+
+func (t telling[M, P]) stands() string {
+	switch {
+	case t.keep:
+		return "The object is left as it is and recorded in the state (on_failure = \"keep\"); the next plan waits for it again."
+	case t.w.creating:
+		return "The object exists and is recorded in the state. " + tainted(t.w.r.address())
+	}
+	return "The object exists and is recorded in the state; the next plan waits for it again."
+}
+
+func (t telling[M, P]) patience() string {
+	if !t.late {
+		return ""
+	}
+	return fmt.Sprintf("If it only needs longer, raise timeouts.%s (now %s).", t.w.verb, t.w.timeout)
+}
+
+func (t telling[M, P]) noted() string {
+	out := ""
+	for _, n := range t.notes {
+		out = joined(out, n)
+	}
+	return out
+}
+
+func joined(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return a + "\n\n" + b
+}
+
+func indent(s string) string {
+	out := "  "
+	for _, c := range s {
+		out += string(c)
+		if c == '\n' {
+			out += "  "
+		}
+	}
+	return out
+}
+
+// phrase puts a verdict into a clause.
+func phrase(v wait.Verdict) string {
+	if v.Message != "" {
+		return v.Message
+	}
+	return v.Phase
+}
+
+// awaitGone waits until an object that is being deleted is gone.
+func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string) diag.Diagnostics {
+	woken := make(chan struct{}, 1)
+	watching := client.Watch(ref.Kind, ref.Namespace, woken)
+	defer watching.Stop()
+	uid := live.GetUID()
+	start := r.clock.Now()
+	last := live
+	_, err := wait.Until(ctx, r.clock, woken, func(ctx context.Context) wait.Verdict {
+		if o := watching.Get(ref.Namespace, ref.Name); watching.Healthy() && o != nil && o.GetUID() == uid {
+			last = o
+			return wait.Of(wait.Progressing, "", "", "")
+		}
+		o, err := client.Get(ctx, ref)
+		if err == nil && (o == nil || o.GetUID() != uid) {
+			return wait.Of(wait.Done, "", "", "")
+		}
+		if o != nil {
+			last = o
+		}
+		return wait.Of(wait.Progressing, "", "", "")
+	})
+	if err == nil {
+		return nil
+	}
+	return r.blocked(ctx, client, m, ref, last, purpose, r.clock.Since(start))
+}
+
+// blocked names what keeps an object from being deleted.
+func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string, waited time.Duration) diag.Diagnostics {
+	cancelled := isCancelled(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	evidence := diagnose.Evidence{Objects: []*kube.Object{live}, Now: r.clock.Now()}
+	if objects, err := client.List(ctx, kube.Pod, ref.Namespace, ""); err == nil && ref.Namespace != "" {
+		evidence.Pods = podsOf(objects)
+	}
+	msg := diags.Message{
+		Summary: clip(fmt.Sprintf("%s is still being deleted after %s", ref, waited.Round(time.Second))),
+		Stands:  "It is marked for deletion and goes when nothing holds it any more; the state still has it.",
+		Do:      "Remove what holds it, then apply again.",
+	}
+	if cancelled {
+		msg.Summary = clip(fmt.Sprintf("Interrupted while waiting for %s %s", ref, purpose))
+	}
+	for _, f := range diagnose.Explain(evidence) {
+		msg.Happened = joined(msg.Happened, f.Happened)
+	}
+	return diag.Diagnostics{msg.Error()}
+}
+
+// awaitNoPods waits until the pods of an earlier object of the same name are
+// gone: a Job made anew over its old pods can stay without pods for ever
+// (kubernetes/kubernetes#142142).
+func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, m P, ref kube.Ref) diag.Diagnostics {
+	if r.def.Pods == nil {
+		return nil
+	}
+	left, err := client.ReadMatching(ctx, kube.Pod, ref.Namespace, r.def.Pods(ref.Name))
+	if err != nil || len(left) == 0 {
+		return nil // without the right to list pods nothing can be said
+	}
+	woken := make(chan struct{}, 1)
+	watching := client.Watch(kube.Pod, ref.Namespace, woken)
+	defer watching.Stop()
+	var last []*kube.Object
+	_, err = wait.Until(ctx, r.clock, woken, func(ctx context.Context) wait.Verdict {
+		if last, err = client.List(ctx, kube.Pod, ref.Namespace, r.def.Pods(ref.Name)); err == nil && len(last) == 0 {
+			return wait.Of(wait.Done, "", "", "")
+		}
+		return wait.Of(wait.Progressing, "", "", "")
+	})
+	if err == nil {
+		return nil
+	}
+	names := ""
+	for i, p := range last {
+		if i > 0 {
+			names += ", "
+		}
+		names += p.GetName()
+	}
+	return diag.Diagnostics{diags.Message{
+		Summary:  clip(fmt.Sprintf("Pods of an earlier %s are still there", ref)),
+		Happened: "A new object of that name cannot be made over them: " + names + ".",
+		Stands:   "Nothing was changed.",
+		Do:       fmt.Sprintf("Delete them: kubectl delete pods -n %s -l %s", ref.Namespace, r.def.Pods(ref.Name)),
+	}.Error()}
+}

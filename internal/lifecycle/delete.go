@@ -1,0 +1,134 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// Delete removes exactly the objects this state knows, in reverse order, and
+// waits until they are gone. Objects that others took over are left alone.
+func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	s, ok := req.State.Schema.(schema.Schema)
+	if !ok {
+		return
+	}
+	mem, ds := recall(ctx, req.Private)
+	resp.Diagnostics.Append(ds...)
+	model, ds := decode[M](ctx, s, req.State.Raw)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	m := P(model)
+	limit, ds := m.Base().Timeouts.Delete(ctx, r.timeouts().Delete)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	client, ds := r.connect(ctx, &mem)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if !r.rightCluster(ctx, client, mem) {
+		resp.Diagnostics.Append(r.wrongCluster(r.title(m)))
+		return
+	}
+	refs := mem.refs(r.def.Owns)
+	slices.Reverse(refs)
+	for _, ref := range refs {
+		if ref == r.main(m) && r.def.Release != nil {
+			released, ds := r.release(ctx, client, m, ref, mem)
+			resp.Diagnostics.Append(ds...)
+			if released {
+				continue
+			}
+		}
+		resp.Diagnostics.Append(r.remove(ctx, client, m, ref, mem)...)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+	}
+}
+
+// remove deletes one object if it is the one this state knows, and waits until
+// it is gone.
+func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, ref kube.Ref, mem memory) diag.Diagnostics {
+	live, err := client.Get(ctx, ref)
+	if err != nil {
+		return failure{title: r.title(m), ref: ref, verb: "read", err: err, stands: "Nothing was deleted; the state still has it."}.diagnostics()
+	}
+	if live == nil || string(live.GetUID()) != mem.uid(ref) {
+		return nil // gone, or somebody else's of the same name
+	}
+	if claim := claimOf(live); claim != "" && claim != mem.Claim {
+		return diag.Diagnostics{diags.Message{
+			Summary:  clip(fmt.Sprintf("%s was left alone", ref)),
+			Happened: "It belongs to another state by now: another workspace, or another resource of this one, has taken it over.",
+			Stands:   "It goes on existing; this state no longer has it.",
+		}.Warning()}
+	}
+	existed, err := client.Delete(ctx, ref, types.UID(mem.uid(ref)))
+	switch {
+	case apierrors.IsConflict(err):
+		return nil // replaced by somebody between the read and the delete
+	case err != nil:
+		return failure{title: r.title(m), ref: ref, verb: "delete", err: err, stands: "The state still has it."}.diagnostics()
+	case !existed:
+		return nil
+	}
+	return r.awaitGone(ctx, client, m, ref, live, "to be deleted")
+}
+
+// release leaves an object behind on purpose, marked as no longer ours, and
+// removes the oldest of those that were left before.
+func (r *Resource[M, P]) release(ctx context.Context, client *kube.Client, m P, ref kube.Ref, mem memory) (bool, diag.Diagnostics) {
+	live, err := client.Get(ctx, ref)
+	if err != nil || live == nil || string(live.GetUID()) != mem.uid(ref) || claimOf(live) != mem.Claim {
+		return false, nil // remove sorts it out
+	}
+	rel := r.def.Release((*M)(m), kube.Live{ref.Kind.Kind: live})
+	if rel.Patch == nil {
+		return false, nil
+	}
+	if _, err := client.Merge(ctx, ref, rel.Patch, kube.Manager); err != nil {
+		return false, failure{title: r.title(m), ref: ref, verb: "release", err: err, stands: "The state still has it."}.diagnostics()
+	}
+	return true, r.thin(ctx, client, ref, rel)
+}
+
+// thin deletes the oldest released objects beyond the number to keep.
+func (r *Resource[M, P]) thin(ctx context.Context, client *kube.Client, ref kube.Ref, rel Released) diag.Diagnostics {
+	if rel.Selector == "" {
+		return nil
+	}
+	kept, err := client.List(ctx, ref.Kind, ref.Namespace, rel.Selector)
+	if err != nil {
+		return nil // too many kept runs are no reason to fail
+	}
+	slices.SortFunc(kept, func(a, b *kube.Object) int {
+		return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time)
+	})
+	for i, o := range kept {
+		if i < rel.Keep {
+			continue
+		}
+		old := kube.Ref{Kind: ref.Kind, Namespace: ref.Namespace, Name: o.GetName()}
+		if _, err := client.Delete(ctx, old, o.GetUID()); err != nil {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// ImportState takes an existing object into the state: by id, namespace/name or
+// name, or by identity. What no attribute can say lands in patch.
+func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	s, ok := resp.State.Schema.(schema.Schema)
+	if !ok {
+		return
+	}
+	ref, ds := r.importRef(ctx, req)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	var mem memory
+	client, ds := r.connect(ctx, &mem)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	live, err := client.Get(ctx, ref)
+	if err != nil {
+		resp.Diagnostics.Append(failure{title: ref.String(), ref: ref, verb: "read", err: err, stands: "Nothing was imported."}.diagnostics()...)
+		return
+	}
+	if live == nil {
+		resp.Diagnostics.Append(diags.Message{
+			Summary: clip(fmt.Sprintf("%s does not exist", ref)),
+			Stands:  "Nothing was imported.",
+			Do:      "Check the name, the namespace and the cluster of the provider block. The id has the form " + r.idForm() + ".",
+		}.Error())
+		return
+	}
+	if owner := kube.Controlled(live); owner != nil {
+		resp.Diagnostics.Append(diags.Message{
+			Summary:  clip(fmt.Sprintf("%s is managed by %s %s", ref, owner.Kind, owner.Name)),
+			Happened: "An object that another one controls changes and goes with it; importing it would set two masters over it.",
+			Stands:   "Nothing was imported.",
+			Do:       fmt.Sprintf("Import %s %s instead.", owner.Kind, owner.Name),
+		}.Error())
+		return
+	}
+	model, ds := r.takeOver(ref, live)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	m := P(model)
+	objects := map[kube.Ref]*kube.Object{ref: live}
+	seen, ds := r.look(ctx, client, m, objects)
+	resp.Diagnostics.Append(ds...)
+	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
+	mem.Claim = claimOf(live) // ours again, when a state lost it
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	raw, ds := encode(ctx, s, model)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.State.Raw = raw
+	r.identify(r.main(m), resp.Identity)
+	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+}
+
+// takeOver makes the model of a live object, with everything that no attribute
+// says in patch.
+func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Diagnostics) {
+	all := kube.Live{ref.Kind.Kind: live}
+	model, ds := r.def.Adopt(all)
+	if ds.HasError() {
+		return nil, ds
+	}
+	m := P(model)
+	blank := P(new(M))
+	blank.Base().ID = types.StringValue(idOf(ref))
+	blank.Base().Name = types.StringValue(ref.Name)
+	blank.Base().Timeouts = noTimeouts()
+	blank.Base().Patch = types.DynamicNull()
+	blank.Base().Status = types.ObjectNull(statusTypes)
+	blank.Base().Objects = types.ListNull(objectType)
+	if p := blank.Place(); p != nil {
+		p.Namespace = types.StringValue(ref.Namespace)
+	}
+	r.adoptCommon(m, blank, all)
+	want, rds := r.render(m, "")
+	ds.Append(rds...)
+	if ds.HasError() {
+		return nil, ds
+	}
+	tree := map[string]any{}
+	for _, w := range want {
+		if o := all[w.key]; o != nil {
+			if rest := kube.Residual(w.ref.Kind, o.Object, w.obj.Object); rest != nil {
+				tree[w.key] = rest
+			}
+		}
+	}
+	patch, err := dynamicOf(tree)
+	if err != nil {
+		ds.Append(diags.Message{Summary: clip(fmt.Sprintf("%s cannot be written as configuration", ref)), Why: err.Error(), At: path.Root("patch")}.Error())
+		return nil, ds
+	}
+	m.Base().Patch = patch
+	// The provider's own labels need not be repeated by the resource.
+	return model, ds
+}
+
+// noTimeouts is a null timeouts value; the zero value of its type cannot be saved.
+func noTimeouts() timeouts.Value {
+	t := map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType}
+	return timeouts.Value{Object: types.ObjectNull(t)}
+}
+
+func (r *Resource[M, P]) idForm() string {
+	if r.namespaced() {
+		return "namespace/name"
+	}
+	return "name"
+}
+
+// importRef reads the id or the identity.
+func (r *Resource[M, P]) importRef(ctx context.Context, req resource.ImportStateRequest) (kube.Ref, diag.Diagnostics) {
+	ref := kube.Ref{Kind: r.def.Owns[0]}
+	var ds diag.Diagnostics
+	if req.ID == "" && req.Identity != nil {
+		var name, namespace types.String
+		ds.Append(req.Identity.GetAttribute(ctx, path.Root("name"), &name)...)
+		if r.namespaced() {
+			ds.Append(req.Identity.GetAttribute(ctx, path.Root("namespace"), &namespace)...)
+			ref.Namespace = namespace.ValueString()
+			if ref.Namespace == "" && r.provider != nil {
+				ref.Namespace = r.provider.Namespace
+			}
+		}
+		ref.Name = name.ValueString()
+		return ref, ds
+	}
+	namespace, name, two := strings.Cut(req.ID, "/")
+	switch {
+	case r.namespaced() && two && namespace != "" && name != "" && !strings.Contains(name, "/"):
+		ref.Namespace, ref.Name = namespace, name
+	case !r.namespaced() && !two && namespace != "":
+		ref.Name = namespace
+	default:
+		ds.Append(diags.Message{
+			Summary: clip(fmt.Sprintf("%q is not the id of a %s", req.ID, strings.ToLower(r.def.Noun))),
+			Do:      fmt.Sprintf("The id has the form %s, for example: terraform import %s %s", r.idForm(), r.address(), map[bool]string{true: "ml/my-name", false: "my-name"}[r.namespaced()]),
+		}.Error())
+	}
+	return ref, ds
+}

@@ -1,0 +1,148 @@
+package lifecycle
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"hash/fnv"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// memoryKey is the one key of private state.
+const memoryKey = "mlk"
+
+// memory is what a resource remembers beside its state: things no user should
+// see in a plan.
+type memory struct {
+	// Claim is the random mark on the objects that tells this state's objects
+	// from those of another workspace with the same configuration. Empty until
+	// the first write after an import.
+	Claim string `json:"claim,omitempty"`
+	// Cluster is the uid of namespace kube-system; empty when it may not be read.
+	Cluster string `json:"cluster,omitempty"`
+	// Objects are the owned objects as last seen.
+	Objects []remembered `json:"objects,omitempty"`
+	// Pending is set while a wait has not succeeded.
+	Pending bool `json:"pending,omitempty"`
+	// Incomplete is set while an owned object is missing.
+	Incomplete bool `json:"incomplete,omitempty"`
+	// LastSeen is when the main object was last seen.
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	// Foreign is set when the objects bear the claim of another state.
+	Foreign bool `json:"foreign,omitempty"`
+}
+
+// remembered is one object. A fingerprint that is still the same means that
+// nothing about the object has changed.
+type remembered struct {
+	Kind        string `json:"kind"`
+	Namespace   string `json:"namespace,omitempty"`
+	Name        string `json:"name"`
+	UID         string `json:"uid"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// fingerprint is a hash of all that an object says, without the book-keeping
+// that changes when nothing else does. Not the resource version: the recorded
+// mark moves it right after the state is saved.
+func fingerprint(o *kube.Object) string {
+	metadata, _ := o.Object["metadata"].(map[string]any)
+	slim := make(map[string]any, len(metadata))
+	for k, v := range metadata {
+		switch k {
+		case "managedFields", "resourceVersion":
+		case "annotations":
+			all := o.GetAnnotations()
+			delete(all, RecordedAnnotation)
+			slim[k] = all
+		default:
+			slim[k] = v
+		}
+	}
+	whole := maps.Clone(o.Object)
+	whole["metadata"] = slim
+	raw, err := json.Marshal(whole)
+	if err != nil {
+		return ""
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(raw)
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// privateReader and privateWriter are what the framework's private state offers.
+type privateReader interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}
+
+type privateWriter interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+func recall(ctx context.Context, p privateReader) (memory, diag.Diagnostics) {
+	var m memory
+	raw, ds := p.GetKey(ctx, memoryKey)
+	if ds.HasError() || len(raw) == 0 {
+		return m, ds
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		// State written by hand or by a broken version: act as after an import.
+		return memory{}, ds
+	}
+	return m, ds
+}
+
+func (m memory) store(ctx context.Context, p privateWriter) diag.Diagnostics {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return diag.Diagnostics{diag.NewErrorDiagnostic("Private state cannot be written", err.Error())}
+	}
+	return p.SetKey(ctx, memoryKey, raw)
+}
+
+// remember notes the objects as they are now, in the order of refs.
+func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
+	m.Objects = nil
+	for _, r := range refs {
+		o := live[r]
+		if o == nil {
+			continue
+		}
+		m.Objects = append(m.Objects, remembered{
+			Kind: r.Kind.Kind, Namespace: r.Namespace, Name: r.Name,
+			UID: string(o.GetUID()), Fingerprint: fingerprint(o),
+		})
+	}
+}
+
+// uid returns the uid this state knows the object by; "" when it knows none.
+func (m memory) uid(r kube.Ref) string {
+	for _, o := range m.Objects {
+		if o.Kind == r.Kind.Kind && o.Namespace == r.Namespace && o.Name == r.Name {
+			return o.UID
+		}
+	}
+	return ""
+}
+
+// refs returns the remembered objects that are of the given kinds.
+func (m memory) refs(kinds []kube.Kind) []kube.Ref {
+	var out []kube.Ref
+	for _, o := range m.Objects {
+		for _, k := range kinds {
+			if k.Kind == o.Kind {
+				out = append(out, kube.Ref{Kind: k, Namespace: o.Namespace, Name: o.Name})
+			}
+		}
+	}
+	return out
+}
+
+// newClaim makes a claim of 128 random bits.
+func newClaim() string { return rand.Text() }

@@ -1,0 +1,551 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// computedCommon are the computed attributes the lifecycle plans itself.
+var computedCommon = []string{"id", "namespace", "labels_all", "annotations_all", "status", "objects"}
+
+// ModifyPlan settles names, semantic equality, replacement and computed
+// values. It never asks the cluster.
+func (r *Resource[M, P]) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.provider == nil {
+		return // terraform validate plans nothing, but a test harness may
+	}
+	mem, ds := recall(ctx, req.Private)
+	resp.Diagnostics.Append(ds...)
+	s, ok := req.Plan.Schema.(schema.Schema)
+	if !ok || resp.Diagnostics.HasError() {
+		return
+	}
+	p := &planner[M, P]{r: r, ctx: ctx, req: req, resp: resp, schema: s, mem: mem}
+	switch {
+	case req.Plan.Raw.IsNull():
+		p.destroy()
+	case req.State.Raw.IsNull():
+		p.create()
+	default:
+		p.update()
+	}
+}
+
+// planner is one call of ModifyPlan.
+type planner[M any, P based[M]] struct {
+	r      *Resource[M, P]
+	ctx    context.Context
+	req    resource.ModifyPlanRequest
+	resp   *resource.ModifyPlanResponse
+	schema schema.Schema
+	mem    memory
+
+	plan, state, config map[string]tftypes.Value
+	changed             map[string]bool
+}
+
+func (p *planner[M, P]) destroy() {
+	if p.r.def.Plan == nil {
+		return
+	}
+	prior := new(M)
+	p.resp.Diagnostics.Append(p.req.State.Get(p.ctx, prior)...)
+	if p.resp.Diagnostics.HasError() {
+		return
+	}
+	planning := &Planning[M]{Config: p.req.Config, State: p.req.State, Prior: prior, Destroy: true, Changed: func(path.Path) bool { return true }}
+	p.r.def.Plan(p.ctx, planning)
+	p.resp.Diagnostics.Append(planning.Diagnostics...)
+}
+
+func (p *planner[M, P]) create() {
+	if !p.open() {
+		return
+	}
+	p.everything()
+	p.names(false)
+	p.hook(nil, true)
+	p.objects(true)
+	p.save()
+}
+
+func (p *planner[M, P]) update() {
+	if !p.open() {
+		return
+	}
+	// Nothing to do, and nothing marked as computed by the framework: the
+	// common case, kept cheap.
+	quiet := p.req.Plan.Raw.Equal(p.req.State.Raw) && !p.mem.Pending && !p.mem.Incomplete
+	if quiet && p.labelsSettled() {
+		return
+	}
+	p.settle()
+	p.compare()
+	p.names(true)
+	replace := p.replacements()
+	prior := new(M)
+	p.resp.Diagnostics.Append(p.req.State.Get(p.ctx, prior)...)
+	if p.resp.Diagnostics.HasError() {
+		return
+	}
+	replace = p.hook(prior, replace)
+	any := len(p.changed) > 0 || p.mem.Pending || p.mem.Incomplete
+	switch {
+	case replace:
+		p.forget()
+		p.objects(true)
+	case !any:
+		p.restore(computedNames(p.schema)...)
+	default:
+		p.restore(slices.DeleteFunc(computedNames(p.schema), func(n string) bool { return n == "status" || p.changed[n] })...)
+		p.set("status", types.ObjectUnknown(statusTypes))
+		p.objects(false)
+	}
+	p.save()
+}
+
+// open splits plan, state and config into attributes.
+func (p *planner[M, P]) open() bool {
+	p.plan, p.state, p.config = map[string]tftypes.Value{}, map[string]tftypes.Value{}, map[string]tftypes.Value{}
+	for _, v := range []struct {
+		raw tftypes.Value
+		out *map[string]tftypes.Value
+	}{{p.req.Plan.Raw, &p.plan}, {p.req.State.Raw, &p.state}, {p.req.Config.Raw, &p.config}} {
+		if v.raw.IsNull() {
+			continue
+		}
+		if err := v.raw.As(v.out); err != nil {
+			p.resp.Diagnostics.AddError("The plan cannot be read", err.Error())
+			return false
+		}
+	}
+	p.plan = maps.Clone(p.plan)
+	p.changed = map[string]bool{}
+	return true
+}
+
+// everything marks all declared attributes as changed: this is a new object.
+func (p *planner[M, P]) everything() {
+	for n := range p.plan {
+		p.changed[n] = true
+	}
+}
+
+// settle plans the prior value for attributes that say the same in other words.
+func (p *planner[M, P]) settle() {
+	for name, planned := range p.plan {
+		prior, ok := p.state[name]
+		if !ok || planned.Equal(prior) {
+			continue
+		}
+		a, ok := p.schema.Attributes[name]
+		if !ok {
+			continue
+		}
+		p.plan[name] = settled(p.ctx, a.GetType(), planned, prior)
+	}
+}
+
+// settled returns planned with each part that means the same as in prior
+// replaced by prior's.
+func settled(ctx context.Context, t attr.Type, planned, prior tftypes.Value) tftypes.Value {
+	if planned.IsNull() || prior.IsNull() || !planned.IsKnown() || !prior.IsKnown() || planned.Equal(prior) {
+		return planned
+	}
+	if meansTheSame(ctx, t, planned, prior) {
+		return prior
+	}
+	switch t := t.(type) {
+	case attr.TypeWithAttributeTypes:
+		return settledMap(ctx, func(n string) attr.Type { return t.AttributeTypes()[n] }, planned, prior)
+	case attr.TypeWithElementType:
+		if planned.Type().Is(tftypes.Map{}) {
+			return settledMap(ctx, func(string) attr.Type { return t.ElementType() }, planned, prior)
+		}
+		var a, b []tftypes.Value
+		if planned.As(&a) != nil || prior.As(&b) != nil {
+			return planned
+		}
+		a = slices.Clone(a)
+		for i := range a {
+			if i < len(b) {
+				a[i] = settled(ctx, t.ElementType(), a[i], b[i])
+			}
+		}
+		return tftypes.NewValue(planned.Type(), a)
+	}
+	return planned
+}
+
+func settledMap(ctx context.Context, typeOf func(string) attr.Type, planned, prior tftypes.Value) tftypes.Value {
+	var a, b map[string]tftypes.Value
+	if planned.As(&a) != nil || prior.As(&b) != nil {
+		return planned
+	}
+	a = maps.Clone(a)
+	for k, v := range a {
+		if w, ok := b[k]; ok {
+			if t := typeOf(k); t != nil {
+				a[k] = settled(ctx, t, v, w)
+			}
+		}
+	}
+	return tftypes.NewValue(planned.Type(), a)
+}
+
+// meansTheSame reports whether two known values are semantically equal.
+func meansTheSame(ctx context.Context, t attr.Type, a, b tftypes.Value) bool {
+	if _, ok := t.(basetypes.DynamicTypable); ok {
+		return samePatch(ctx, a, b)
+	}
+	if _, ok := t.(basetypes.StringTypable); !ok {
+		return false
+	}
+	va, errA := t.ValueFromTerraform(ctx, a)
+	vb, errB := t.ValueFromTerraform(ctx, b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	sa, ok := va.(basetypes.StringValuableWithSemanticEquals)
+	if !ok {
+		return false
+	}
+	sb, ok := vb.(basetypes.StringValuable)
+	if !ok {
+		return false
+	}
+	same, ds := sa.StringSemanticEquals(ctx, sb)
+	return same && !ds.HasError()
+}
+
+// samePatch reports whether two dynamic values are the same to Kubernetes.
+func samePatch(ctx context.Context, a, b tftypes.Value) bool {
+	if !a.IsFullyKnown() || !b.IsFullyKnown() {
+		return false
+	}
+	va, errA := types.DynamicType.ValueFromTerraform(ctx, a)
+	vb, errB := types.DynamicType.ValueFromTerraform(ctx, b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	pa, errA := plain(va)
+	pb, errB := plain(vb)
+	if errA != nil || errB != nil {
+		return false
+	}
+	return kube.Same(pa, pb)
+}
+
+// compare notes which attributes differ from the state after settling.
+// Computed ones count when the configuration sets them.
+func (p *planner[M, P]) compare() {
+	for name, planned := range p.plan {
+		a := p.schema.Attributes[name]
+		if a == nil || a.IsComputed() && p.config[name].IsNull() {
+			continue
+		}
+		if !planned.Equal(p.state[name]) {
+			p.changed[name] = true
+		}
+	}
+}
+
+// labelsSettled reports whether labels_all and annotations_all still are what
+// provider and configuration say.
+func (p *planner[M, P]) labelsSettled() bool {
+	for all, own := range map[string]string{"labels_all": "labels", "annotations_all": "annotations"} {
+		want, ok := p.all(own)
+		if !ok || !want.Equal(p.state[all]) {
+			return false
+		}
+	}
+	return true
+}
+
+// all merges the provider's labels or annotations with the resource's own; not
+// ok while one is unknown.
+func (p *planner[M, P]) all(own string) (tftypes.Value, bool) {
+	t := tftypes.Map{ElementType: tftypes.String}
+	provider := p.r.provider.Labels
+	if own == "annotations" {
+		provider = p.r.provider.Annotations
+	}
+	out := map[string]tftypes.Value{}
+	for k, v := range provider {
+		out[k] = tftypes.NewValue(tftypes.String, v)
+	}
+	v := p.plan[own]
+	if !v.IsFullyKnown() {
+		return tftypes.NewValue(t, tftypes.UnknownValue), false
+	}
+	if !v.IsNull() {
+		var m map[string]tftypes.Value
+		if v.As(&m) != nil {
+			return tftypes.NewValue(t, tftypes.UnknownValue), false
+		}
+		for k, e := range m {
+			if !e.IsNull() {
+				out[k] = e
+			}
+		}
+	}
+	return tftypes.NewValue(t, out), true
+}
+
+// names plans namespace, labels_all and annotations_all.
+func (p *planner[M, P]) names(exists bool) {
+	if p.r.namespaced() && p.config["namespace"].IsNull() {
+		if exists {
+			p.plan["namespace"] = p.state["namespace"]
+		} else {
+			p.plan["namespace"] = tftypes.NewValue(tftypes.String, p.r.provider.Namespace)
+		}
+	}
+	for all, own := range map[string]string{"labels_all": "labels", "annotations_all": "annotations"} {
+		v, _ := p.all(own)
+		p.plan[all] = v
+		if exists && !v.Equal(p.state[all]) {
+			p.changed[all] = true
+		}
+	}
+}
+
+// replacements finds what forces a new object.
+func (p *planner[M, P]) replacements() bool {
+	replace := false
+	roots := append([]path.Path{path.Root("name"), path.Root("namespace")}, p.r.def.Replace...)
+	for _, at := range roots {
+		if p.changed[rootName(at)] && p.differs(at) {
+			p.resp.RequiresReplace.Append(at)
+			replace = true
+		}
+	}
+	return replace
+}
+
+// differs reports whether the attribute at a path differs between plan and state.
+func (p *planner[M, P]) differs(at path.Path) bool {
+	planned, ok := valueAt(p.plan, at)
+	if !ok {
+		return true
+	}
+	prior, ok := valueAt(p.state, at)
+	return !ok || !planned.Equal(prior)
+}
+
+// valueAt walks attribute names.
+func valueAt(root map[string]tftypes.Value, at path.Path) (tftypes.Value, bool) {
+	var v tftypes.Value
+	for i, step := range at.Steps() {
+		name, ok := step.(path.PathStepAttributeName)
+		if !ok {
+			return v, false
+		}
+		if i > 0 {
+			if v.IsNull() || !v.IsKnown() {
+				return v, true
+			}
+			root = map[string]tftypes.Value{}
+			if v.As(&root) != nil {
+				return v, false
+			}
+		}
+		if v, ok = root[string(name)]; !ok {
+			return v, false
+		}
+	}
+	return v, true
+}
+
+// hook lets the definition add its own rules; it returns whether the object is
+// to be replaced.
+func (p *planner[M, P]) hook(prior *M, replace bool) bool {
+	if p.r.def.Plan == nil {
+		return replace
+	}
+	p.save()
+	planning := &Planning[M]{
+		Config: p.req.Config, State: p.req.State, Plan: &p.resp.Plan, Prior: prior,
+		Create: prior == nil, Replace: replace && prior != nil,
+		Changed: func(at path.Path) bool {
+			return prior == nil || p.changed[rootName(at)] && p.differs(at)
+		},
+	}
+	if p.inputsKnown() {
+		m, ds := p.model()
+		planning.Diagnostics.Append(ds...)
+		planning.Wanted = m
+	}
+	p.r.def.Plan(p.ctx, planning)
+	p.resp.Diagnostics.Append(planning.Diagnostics...)
+	p.resp.RequiresReplace.Append(planning.RequiresReplace...)
+	out := map[string]tftypes.Value{}
+	if p.resp.Plan.Raw.As(&out) == nil {
+		for name, v := range out {
+			if !v.Equal(p.plan[name]) {
+				p.plan[name] = v
+				if prior != nil && !v.Equal(p.state[name]) {
+					p.changed[name] = true
+				}
+			}
+		}
+	}
+	return replace || planning.Replace || len(planning.RequiresReplace) > 0
+}
+
+// inputsKnown reports whether every attribute that is not merely computed is known.
+func (p *planner[M, P]) inputsKnown() bool {
+	for name, v := range p.plan {
+		a := p.schema.Attributes[name]
+		if a == nil || a.IsComputed() && !slices.Contains([]string{"namespace", "labels_all", "annotations_all"}, name) && p.config[name].IsNull() {
+			continue
+		}
+		if !v.IsFullyKnown() {
+			return false
+		}
+	}
+	return true
+}
+
+// model decodes the plan with unknown computed attributes as null.
+func (p *planner[M, P]) model() (*M, diag.Diagnostics) {
+	return decode[M](p.ctx, p.schema, known(p.resp.Plan.Raw))
+}
+
+// known replaces unknown attributes by null.
+func known(raw tftypes.Value) tftypes.Value {
+	attrs := map[string]tftypes.Value{}
+	if raw.As(&attrs) != nil {
+		return raw
+	}
+	attrs = maps.Clone(attrs)
+	for n, v := range attrs {
+		if !v.IsFullyKnown() {
+			attrs[n] = tftypes.NewValue(v.Type(), nil)
+		}
+	}
+	return tftypes.NewValue(raw.Type(), attrs)
+}
+
+// forget makes the computed attributes of a replaced object unknown.
+func (p *planner[M, P]) forget() {
+	for _, n := range computedNames(p.schema) {
+		if !p.config[n].IsNull() || slices.Contains([]string{"namespace", "labels_all", "annotations_all"}, n) || p.changed[n] {
+			continue
+		}
+		p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
+	}
+	if p.r.namespaced() && p.config["namespace"].IsNull() {
+		p.plan["namespace"] = p.state["namespace"]
+	}
+}
+
+// restore plans the prior values of computed attributes.
+func (p *planner[M, P]) restore(names ...string) {
+	for _, n := range names {
+		if !p.config[n].IsNull() || n == "labels_all" || n == "annotations_all" {
+			continue
+		}
+		if v, ok := p.state[n]; ok {
+			p.plan[n] = v
+		}
+	}
+}
+
+// objects plans id and objects from what the configuration asks for.
+func (p *planner[M, P]) objects(fresh bool) {
+	p.save()
+	if !p.inputsKnown() || p.resp.Diagnostics.HasError() {
+		if fresh {
+			p.planID()
+		}
+		return
+	}
+	m, ds := p.model()
+	p.resp.Diagnostics.Append(ds...)
+	if ds.HasError() {
+		return
+	}
+	pm := P(m)
+	pm.Base().ID = types.StringValue(idOf(p.r.main(pm)))
+	want, ds := p.r.render(pm, "")
+	p.resp.Diagnostics.Append(ds...)
+	if ds.HasError() {
+		return
+	}
+	p.set("id", pm.Base().ID)
+	refs := make([]kube.Ref, 0, len(want))
+	for _, w := range want {
+		refs = append(refs, w.ref)
+	}
+	p.set("objects", objectsValue(refs, func(ref kube.Ref) types.String {
+		if u := p.mem.uid(ref); u != "" && !fresh {
+			return types.StringValue(u)
+		}
+		return types.StringUnknown()
+	}))
+}
+
+// planID plans the id when the names are known although other inputs are not.
+func (p *planner[M, P]) planID() {
+	if p.r.def.ObjectName != nil {
+		return
+	}
+	name, namespace := "", ""
+	if v := p.plan["name"]; !v.IsKnown() || v.As(&name) != nil {
+		return
+	}
+	if p.r.namespaced() {
+		if v := p.plan["namespace"]; !v.IsKnown() || v.As(&namespace) != nil {
+			return
+		}
+	}
+	p.set("id", types.StringValue(idOf(kube.Ref{Namespace: namespace, Name: name})))
+}
+
+// idOf is the id of a main object: namespace/name, or the name.
+func idOf(ref kube.Ref) string {
+	if ref.Namespace == "" {
+		return ref.Name
+	}
+	return fmt.Sprintf("%s/%s", ref.Namespace, ref.Name)
+}
+
+func (p *planner[M, P]) set(name string, v attr.Value) {
+	raw, err := v.ToTerraformValue(p.ctx)
+	if err != nil {
+		p.resp.Diagnostics.AddError("The plan cannot be written", err.Error())
+		return
+	}
+	p.plan[name] = raw
+}
+
+// save writes the attributes back.
+func (p *planner[M, P]) save() {
+	p.resp.Plan.Raw = tftypes.NewValue(p.req.Plan.Raw.Type(), maps.Clone(p.plan))
+}
+
+// computedNames are the computed attributes of a schema.
+func computedNames(s schema.Schema) []string {
+	var out []string
+	for n, a := range s.Attributes {
+		if a.IsComputed() {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,185 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// Update applies the objects of a resource that exists, removes those that are
+// no longer asked for, and waits. It never makes the main object anew.
+func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	s, ok := req.Plan.Schema.(schema.Schema)
+	if !ok {
+		return
+	}
+	mem, ds := recall(ctx, req.Private)
+	resp.Diagnostics.Append(ds...)
+	model, ds := decode[M](ctx, s, known(req.Plan.Raw))
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	m := P(model)
+	limit, ds := m.Base().Timeouts.Update(ctx, r.limit(m, r.timeouts().Update))
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	client, ds := r.connect(ctx, &mem)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if !r.rightCluster(ctx, client, mem) {
+		resp.Diagnostics.Append(r.wrongCluster(r.title(m)))
+		return
+	}
+	if mem.Claim == "" {
+		mem.Claim = newClaim() // the first write after an import
+	}
+	want, ds := r.render(m, mem.Claim)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	save := func(raw State) {
+		resp.State.Raw = raw
+		r.identify(r.main(m), resp.Identity)
+		resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+	}
+	prior, ds := decode[M](ctx, s, req.State.Raw)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	known, ds := r.meet(ctx, client, m, P(prior), want, &mem)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if known == nil {
+		// The objects are gone and the resource lives on in the state alone.
+		m.Base().Status, m.Base().Objects = P(prior).Base().Status, P(prior).Base().Objects
+		raw, ds := encode(ctx, s, model)
+		resp.Diagnostics.Append(ds...)
+		if !ds.HasError() {
+			save(raw)
+		}
+		return
+	}
+	w := &writer[M, P]{r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", uids: known, save: save}
+	old := mem.refs(r.def.Owns)
+	ds = w.apply(ctx)
+	resp.Diagnostics.Append(ds...)
+	if !w.wrote {
+		return
+	}
+	if !ds.HasError() {
+		resp.Diagnostics.Append(r.prune(ctx, client, m, old, want, mem)...)
+	}
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(w.await(ctx)...)
+	}
+	w.finish(ctx, &resp.Diagnostics)
+}
+
+// meet reads the objects an update will write: it refuses those of another
+// state, moves the fields of earlier managers to ours, and makes frozen
+// subtrees be sent as they were applied. It returns the uids to insist on; nil
+// when the resource lives on without objects.
+func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior P, want []rendered, mem *memory) (map[kube.Ref]string, diag.Diagnostics) {
+	uids := map[kube.Ref]string{}
+	for i, w := range want {
+		live, err := client.Get(ctx, w.ref)
+		if err != nil {
+			return nil, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
+		}
+		uid := mem.uid(w.ref)
+		if live == nil || uid != "" && string(live.GetUID()) != uid {
+			if i > 0 && live == nil {
+				continue // planned as missing: made anew
+			}
+			fate, ds := r.fate(ctx, client, prior, *mem)
+			if ds.HasError() || live == nil && fate.Keep {
+				return nil, ds
+			}
+			return nil, diag.Diagnostics{r.replacedByOthers(m, w.ref, live != nil)}
+		}
+		if claim := claimOf(live); claim != "" && claim != mem.Claim && uid != "" && live.GetLabels()[OwnerLabel] != "" {
+			return nil, diag.Diagnostics{diags.Message{
+				Summary:  clip(fmt.Sprintf("%s now belongs to another state", w.ref)),
+				Happened: "Another workspace, or another resource of this one, has taken it over since this state was written. Nothing was changed.",
+				Do:       fmt.Sprintf("Decide who owns it. To give it up here: terraform state rm %s. To take it back, remove it there, then import it here.", r.address()),
+			}.Error()}
+		}
+		if live, err = r.inherit(ctx, client, w.ref, live); err != nil {
+			return nil, r.failed(m, w, "take over the fields of", err, "Nothing was changed.").diagnostics()
+		}
+		kube.AsApplied(w.ref.Kind, w.obj, live)
+		uids[w.ref] = string(live.GetUID())
+	}
+	return uids, nil
+}
+
+// inheritTries is how often a concurrent write may spoil the move of fields.
+const inheritTries = 5
+
+// inherit moves the fields of kubectl and other Terraform providers to us.
+func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) (*kube.Object, error) {
+	if claimOf(live) != "" {
+		return live, nil // ours already: what others changed since is theirs
+	}
+	for try := 1; ; try++ {
+		patch, err := kube.Inheritance(live)
+		if err != nil || patch == nil {
+			return live, err
+		}
+		now, err := client.PatchJSON(ctx, ref, patch)
+		if err == nil {
+			return now, nil
+		}
+		if !apierrors.IsConflict(err) || try == inheritTries {
+			return nil, err
+		}
+		if live, err = client.Get(ctx, ref); err != nil || live == nil {
+			return live, err
+		}
+	}
+}
+
+func (r *Resource[M, P]) replacedByOthers(m P, ref kube.Ref, exists bool) diag.Diagnostic {
+	happened := "It was deleted after the plan was made."
+	if exists {
+		happened = "Somebody deleted it and made another object of the same name after the plan was made."
+	}
+	return diags.Message{
+		Summary:  clip(fmt.Sprintf("%s is not the object this state knows", ref)),
+		Happened: happened + " Nothing was changed.",
+		Do:       "Plan again: the new plan starts from what is there now.",
+	}.Error()
+}
+
+// prune deletes objects that are recorded and no longer asked for.
+func (r *Resource[M, P]) prune(ctx context.Context, client *kube.Client, m P, old []kube.Ref, want []rendered, mem memory) diag.Diagnostics {
+	var ds diag.Diagnostics
+	for _, ref := range old {
+		asked := false
+		for _, w := range want {
+			asked = asked || w.ref == ref
+		}
+		if !asked {
+			ds.Append(r.remove(ctx, client, m, ref, mem)...)
+		}
+	}
+	return ds
+}

@@ -1,0 +1,181 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// State is a state value on its way to Terraform.
+type State = tftypes.Value
+
+// writer is the second half of create and update: apply in order, wait,
+// observe, save.
+type writer[M any, P based[M]] struct {
+	r        *Resource[M, P]
+	client   *kube.Client
+	schema   schema.Schema
+	model    *M
+	mem      *memory
+	want     []rendered
+	timeout  time.Duration
+	verb     string
+	creating bool
+	// uids are the objects an update expects to find; nil on create.
+	uids map[kube.Ref]string
+	// save hands the state to Terraform's answer.
+	save func(State)
+
+	wrote bool
+	live  map[kube.Ref]*kube.Object
+	seen  Seen
+}
+
+// apply writes the objects in order. The state is saved after the first write
+// that was accepted or may have been.
+func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
+	w.live = map[kube.Ref]*kube.Object{}
+	m := P(w.model)
+	for _, o := range w.want {
+		sent := o.obj
+		if uid, ok := w.uids[o.ref]; ok {
+			sent = sent.DeepCopy()
+			if err := setUID(sent, uid); err != nil {
+				return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
+			}
+		}
+		live, _, err := w.client.Apply(ctx, o.ref.Kind, sent, kube.ApplyOptions{Force: m.Base().ForceConflicts.ValueBool(), Strict: true})
+		if err == nil {
+			w.live[o.ref] = live
+			w.accepted(o.ref, live)
+			continue
+		}
+		if uncertain(err) {
+			w.settle(ctx, o)
+		}
+		return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
+	}
+	return nil
+}
+
+// accepted notes a write that happened, and saves.
+func (w *writer[M, P]) accepted(ref kube.Ref, live *kube.Object) {
+	w.wrote = true
+	w.mem.Pending = true
+	refs := make([]kube.Ref, 0, len(w.want))
+	for _, o := range w.want {
+		refs = append(refs, o.ref)
+	}
+	w.mem.remember(refs, w.live)
+	w.early(refs)
+}
+
+// settle finds out whether a write whose answer was lost has happened. What
+// cannot be found out is recorded as if it had: state for an object that does
+// not exist mends itself, an object without state does not.
+func (w *writer[M, P]) settle(ctx context.Context, o rendered) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	live, err := w.client.Get(ctx, o.ref)
+	switch {
+	case err == nil && live == nil:
+		return
+	case err == nil && claimOf(live) != o.obj.GetAnnotations()[ClaimAnnotation]:
+		return
+	case err == nil:
+		w.live[o.ref] = live
+	}
+	w.accepted(o.ref, live)
+}
+
+// early saves what is certain so far: what was planned, with nulls for what is
+// not known yet.
+func (w *writer[M, P]) early(refs []kube.Ref) {
+	m := P(w.model)
+	if m.Base().Status.IsNull() || m.Base().Status.IsUnknown() {
+		w.r.setStatus(m, wait.Of(wait.Progressing, "Pending", "", ""), Seen{})
+	}
+	m.Base().Objects = objectsValue(refs, func(ref kube.Ref) types.String {
+		if o := w.live[ref]; o != nil {
+			return types.StringValue(string(o.GetUID()))
+		}
+		return types.StringNull()
+	})
+	raw, ds := encode(context.Background(), w.schema, w.model)
+	if !ds.HasError() {
+		w.save(raw)
+	}
+}
+
+// finish observes what exists now and saves it, also after the user interrupted
+// or time ran out.
+func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	m := P(w.model)
+	refs := make([]kube.Ref, 0, len(w.want))
+	for _, o := range w.want {
+		refs = append(refs, o.ref)
+	}
+	if w.seen.Live == nil {
+		// No wait looked for us: what the writes returned is what there is.
+		w.seen = Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
+	}
+	if len(w.seen.Live) == 0 {
+		return // all uncertain or gone: the early state stands
+	}
+	if ds := w.r.record(w.model, w.mem, refs, w.seen); ds.HasError() {
+		out.Append(ds...)
+		return
+	}
+	if w.r.judge(w.model, w.seen).Outcome == wait.Done && !out.HasError() {
+		w.mem.Pending = false
+	}
+	raw, ds := encode(ctx, w.schema, m)
+	out.Append(ds...)
+	if !ds.HasError() {
+		w.save(raw)
+	}
+}
+
+// stands says what exists after an error.
+func (w *writer[M, P]) stands() string {
+	switch {
+	case !w.wrote:
+		return "Nothing was changed."
+	case w.creating:
+		return "What was created so far is recorded in the state. " + tainted(w.r.address())
+	}
+	return "The objects exist and are recorded in the state; the next apply goes on from there."
+}
+
+// tainted tells what Terraform does to a resource whose create failed.
+func tainted(address string) string {
+	return "Because this was the first apply, Terraform marks the resource tainted and will replace it; run `terraform untaint " + address + "` to keep it."
+}
+
+func setUID(o *kube.Object, uid string) error {
+	metadata, ok := o.Object["metadata"].(map[string]any)
+	if !ok {
+		return fmt.Errorf("object without metadata")
+	}
+	metadata["uid"] = uid
+	return nil
+}
+
+// severity makes a failed wait an error, or a warning with on_failure = "keep".
+func severity(keep bool, m diags.Message) diag.Diagnostic {
+	if keep {
+		return m.Warning()
+	}
+	return m.Error()
+}
