@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -40,8 +39,8 @@ type Pool struct {
 	// GPU is nil for nodes without accelerators.
 	GPU *GPU `json:"gpu,omitempty"`
 	// CPU and Memory are the node's capacity; there is plenty unless they say less.
-	CPU    *resource.Quantity `json:"cpu,omitempty"`
-	Memory *resource.Quantity `json:"memory,omitempty"`
+	CPU    Quantity `json:"cpu,omitempty"`
+	Memory Quantity `json:"memory,omitempty"`
 	// Labels and Annotations come on top of those devcluster writes, and win.
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
@@ -51,7 +50,7 @@ type Pool struct {
 	// Topology groups the pool's nodes, outermost level first.
 	Topology []Level `json:"topology,omitempty"`
 	// Resources are further extended resources, for example rdma/ib: 8.
-	Resources map[string]resource.Quantity `json:"resources,omitempty"`
+	Resources map[string]Quantity `json:"resources,omitempty"`
 }
 
 // GPU describes the accelerators of a node.
@@ -61,7 +60,7 @@ type GPU struct {
 	Product string `json:"product"`
 	Count   int    `json:"count"`
 	// Memory is per GPU, a quantity ("80Gi") or a number of MiB.
-	Memory *resource.Quantity `json:"memory,omitempty"`
+	Memory Quantity `json:"memory,omitempty"`
 	// MIG is a mig-parted layout such as all-3g.40gb.
 	MIG string `json:"mig,omitempty"`
 	// Resource is the extended resource, nvidia.com/gpu unless said otherwise. Another
@@ -175,7 +174,7 @@ func (c Config) validate() error {
 
 func (p Pool) validate(field string) (errs []error) {
 	report := func(at, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s.%s: %s", field, at, fmt.Sprintf(format, args...)))
+		errs = append(errs, fmt.Errorf("%s.%s: %w", field, at, fmt.Errorf(format, args...)))
 	}
 	for _, m := range validation.IsDNS1123Label(p.Name) {
 		report("name", "%q: %s", p.Name, m)
@@ -208,7 +207,15 @@ func (p Pool) validate(field string) (errs []error) {
 			report(fmt.Sprintf("topology[%d].nodes", i), "%d: at least one node shares a value", l.Nodes)
 		}
 	}
+	for at, q := range map[string]Quantity{"cpu": p.CPU, "memory": p.Memory} {
+		if err := q.check(); err != nil {
+			report(at, "%w", err)
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(p.Resources)) {
+		if err := p.Resources[k].check(); err != nil {
+			report(fmt.Sprintf("resources[%q]", k), "%w", err)
+		}
 		if !strings.Contains(k, "/") {
 			report(fmt.Sprintf("resources[%q]", k), "an extended resource has a domain, as rdma/ib has")
 		}
@@ -221,7 +228,7 @@ func (p Pool) validate(field string) (errs []error) {
 
 func (g GPU) validate(field string) (errs []error) {
 	report := func(at, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s.%s: %s", field, at, fmt.Sprintf(format, args...)))
+		errs = append(errs, fmt.Errorf("%s.%s: %w", field, at, fmt.Errorf(format, args...)))
 	}
 	if g.Count < 1 {
 		report("count", "%d: a GPU node has at least one; leave gpu out for nodes without", g.Count)
@@ -231,6 +238,9 @@ func (g GPU) validate(field string) (errs []error) {
 	}
 	for _, m := range validation.IsValidLabelValue(g.Product) {
 		report("product", "%q: %s (GPU Feature Discovery writes dashes for spaces)", g.Product, m)
+	}
+	if err := g.Memory.check(); err != nil {
+		report("memory", "%w", err)
 	}
 	if g.MIG != "" && !mig.MatchString(g.MIG) {
 		report("mig", "%q is not like all-3g.40gb or all-disabled", g.MIG)

@@ -95,14 +95,14 @@ func capacity(p config.Pool) corev1.ResourceList {
 			list[name] = *resource.NewQuantity(n, resource.DecimalSI)
 		}
 	}
-	if p.CPU != nil {
-		list[corev1.ResourceCPU] = *p.CPU
+	if p.CPU != "" {
+		list[corev1.ResourceCPU] = p.CPU.Amount()
 	}
-	if p.Memory != nil {
-		list[corev1.ResourceMemory] = *p.Memory
+	if p.Memory != "" {
+		list[corev1.ResourceMemory] = p.Memory.Amount()
 	}
 	for name, q := range p.Resources {
-		list[corev1.ResourceName(name)] = q
+		list[corev1.ResourceName(name)] = q.Amount()
 	}
 	return list
 }
@@ -159,8 +159,8 @@ func discovered(g config.GPU) map[string]string {
 	if !ok {
 		p = unknown
 	}
-	if g.Memory != nil {
-		p.memoryMiB = mebibytes(*g.Memory)
+	if g.Memory != "" {
+		p.memoryMiB = mebibytes(g.Memory.Amount())
 	}
 	l := map[string]string{
 		"nvidia.com/gpu.present":                      "true",
