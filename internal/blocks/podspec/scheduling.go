@@ -1,0 +1,113 @@
+package podspec
+
+import (
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+)
+
+// poolLabel is the prefix of the label mlk_gpu_node_pool gives its nodes.
+const (
+	poolLabel = "pool.mlk.dev/"
+	poolValue = "true"
+)
+
+// Scheduling is where the pod may run and who decides.
+type Scheduling struct {
+	NodePool        types.String            `tfsdk:"node_pool"`
+	NodeSelector    map[string]types.String `tfsdk:"node_selector"`
+	NodeName        types.String            `tfsdk:"node_name"`
+	NodeAffinity    *NodeAffinity           `tfsdk:"node_affinity"`
+	PodAffinity     *PodAffinity            `tfsdk:"pod_affinity"`
+	PodAntiAffinity *PodAffinity            `tfsdk:"pod_anti_affinity"`
+	Tolerations     []Toleration            `tfsdk:"tolerations"`
+	TopologySpread  []Spread                `tfsdk:"topology_spread"`
+	PriorityClass   types.String            `tfsdk:"priority_class"`
+	SchedulerName   types.String            `tfsdk:"scheduler_name"`
+	RuntimeClass    types.String            `tfsdk:"runtime_class"`
+}
+
+// Toleration lets the pod run on nodes with a taint.
+type Toleration struct {
+	Key      types.String `tfsdk:"key"`
+	Operator types.String `tfsdk:"operator"`
+	Value    types.String `tfsdk:"value"`
+	Effect   types.String `tfsdk:"effect"`
+	Seconds  types.Int64  `tfsdk:"seconds"`
+}
+
+// Spread keeps the numbers of pods in topology domains close to each other.
+type Spread struct {
+	MaxSkew            types.Int32    `tfsdk:"max_skew"`
+	TopologyKey        types.String   `tfsdk:"topology_key"`
+	WhenUnsatisfiable  types.String   `tfsdk:"when_unsatisfiable"`
+	LabelSelector      *LabelSelector `tfsdk:"label_selector"`
+	MinDomains         types.Int32    `tfsdk:"min_domains"`
+	NodeAffinityPolicy types.String   `tfsdk:"node_affinity_policy"`
+	NodeTaintsPolicy   types.String   `tfsdk:"node_taints_policy"`
+	MatchLabelKeys     []types.String `tfsdk:"match_label_keys"`
+}
+
+// applyScheduling adds what scheduling and gpu say about nodes.
+func (m *Model) applyScheduling(spec *corev1ac.PodSpecApplyConfiguration) diag.Diagnostics {
+	s := m.Scheduling
+	if s == nil {
+		s = &Scheduling{}
+	}
+	spec.NodeName = s.NodeName.ValueStringPointer()
+	spec.PriorityClassName = s.PriorityClass.ValueStringPointer()
+	spec.SchedulerName = s.SchedulerName.ValueStringPointer()
+	spec.RuntimeClassName = s.RuntimeClass.ValueStringPointer()
+	spec.NodeSelector = s.selector()
+	for i := range s.TopologySpread {
+		spec.TopologySpreadConstraints = append(spec.TopologySpreadConstraints, s.TopologySpread[i].apply())
+	}
+	for i := range s.Tolerations {
+		spec.Tolerations = append(spec.Tolerations, s.Tolerations[i].apply())
+	}
+	if t := m.GPU.toleration(); t != nil && !slices.ContainsFunc(s.Tolerations, func(have Toleration) bool { return have.is(t) }) {
+		spec.Tolerations = append(spec.Tolerations, corev1ac.TolerationApplyConfiguration{Key: &t.Key, Operator: &t.Operator, Effect: &t.Effect})
+	}
+	return m.applyAffinity(s, spec)
+}
+
+func (s *Scheduling) selector() map[string]string {
+	out := textMap(s.NodeSelector)
+	if s.NodePool.IsNull() {
+		return out
+	}
+	if out == nil {
+		out = make(map[string]string, 1)
+	}
+	out[poolLabel+s.NodePool.ValueString()] = poolValue
+	return out
+}
+
+func (t *Toleration) apply() corev1ac.TolerationApplyConfiguration {
+	return corev1ac.TolerationApplyConfiguration{
+		Key: t.Key.ValueStringPointer(), Operator: enum[corev1.TolerationOperator](t.Operator), Value: t.Value.ValueStringPointer(),
+		Effect: enum[corev1.TaintEffect](t.Effect), TolerationSeconds: t.Seconds.ValueInt64Pointer(),
+	}
+}
+
+// is reports whether the toleration is exactly o, which has neither value nor seconds.
+func (t *Toleration) is(o *corev1.Toleration) bool {
+	return t.Key.ValueString() == o.Key && t.Operator.ValueString() == string(o.Operator) && t.Effect.ValueString() == string(o.Effect) &&
+		t.Value.ValueString() == "" && t.Seconds.IsNull()
+}
+
+func (s *Spread) apply() corev1ac.TopologySpreadConstraintApplyConfiguration {
+	return corev1ac.TopologySpreadConstraintApplyConfiguration{
+		MaxSkew:            s.MaxSkew.ValueInt32Pointer(),
+		TopologyKey:        s.TopologyKey.ValueStringPointer(),
+		WhenUnsatisfiable:  enum[corev1.UnsatisfiableConstraintAction](s.WhenUnsatisfiable),
+		LabelSelector:      s.LabelSelector.apply(),
+		MinDomains:         s.MinDomains.ValueInt32Pointer(),
+		NodeAffinityPolicy: enum[corev1.NodeInclusionPolicy](s.NodeAffinityPolicy),
+		NodeTaintsPolicy:   enum[corev1.NodeInclusionPolicy](s.NodeTaintsPolicy),
+		MatchLabelKeys:     texts(s.MatchLabelKeys),
+	}
+}
