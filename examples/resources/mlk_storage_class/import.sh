@@ -1,1 +1,2 @@
-terraform import mlk_storage_class.example fast
+# By name.
+terraform import mlk_storage_class.fast fast

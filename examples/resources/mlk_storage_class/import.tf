@@ -1,4 +1,4 @@
 import {
-  to = mlk_storage_class.example
+  to = mlk_storage_class.fast
   id = "fast"
 }

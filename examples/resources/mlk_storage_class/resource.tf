@@ -1,14 +1,46 @@
-resource "mlk_storage_class" "example" {
-  name        = "fast"
-  provisioner = "ebs.csi.aws.com"
-  parameters = {
-    type       = "gp3"
-    iops       = "16000"
-    throughput = "1000"
-  }
-
-  # The volume is made in the zone where a GPU for its pod was found.
+# Fast block storage on AWS: the volume is made where the pod with its GPUs is.
+resource "mlk_storage_class" "fast" {
+  name                   = "fast"
+  provisioner            = "ebs.csi.aws.com"
   volume_binding_mode    = "WaitForFirstConsumer"
   allow_volume_expansion = true
-  reclaim_policy         = "Retain"
+
+  parameters = {
+    type       = "gp3"
+    iops       = "6000"
+    throughput = "500"
+    encrypted  = "true"
+  }
+}
+
+# Shared files for data sets; what was stored outlives its claim.
+resource "mlk_storage_class" "shared" {
+  name           = "shared"
+  provisioner    = "nfs.csi.k8s.io"
+  reclaim_policy = "Retain"
+  mount_options  = ["nfsvers=4.1"]
+
+  parameters = {
+    server = "nfs.example.com"
+    share  = "/datasets"
+  }
+}
+
+# Disks in two zones of one region.
+resource "mlk_storage_class" "regional" {
+  name                = "regional"
+  provisioner         = "pd.csi.storage.gke.io"
+  volume_binding_mode = "WaitForFirstConsumer"
+
+  parameters = {
+    type             = "pd-balanced"
+    replication-type = "regional-pd"
+  }
+
+  allowed_topologies = [{
+    match_label_expressions = [{
+      key    = "topology.gke.io/zone"
+      values = ["europe-west4-a", "europe-west4-b"]
+    }]
+  }]
 }

@@ -1,1 +1,2 @@
-terraform import mlk_volume_claim.example research/checkpoints
+# By namespace and name.
+terraform import mlk_volume_claim.checkpoints ml/checkpoints

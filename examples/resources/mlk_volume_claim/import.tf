@@ -1,4 +1,4 @@
 import {
-  to = mlk_volume_claim.example
-  id = "research/checkpoints"
+  to = mlk_volume_claim.checkpoints
+  id = "ml/checkpoints"
 }
