@@ -405,10 +405,18 @@ func (t *target) rest() (*rest.Config, error) {
 	}
 	text := strings.NewReplacer(
 		"invalid configuration: ", "",
-		fmt.Sprintf(" for %s due to", one), ":",
+		fmt.Sprintf(" for %s due to ", one), ": ",
 		fmt.Sprintf(" for %s", one), "",
 	).Replace(err.Error())
-	return nil, fmt.Errorf("the configuration of cluster %s, with credentials from %s, cannot be used: %s", t.cluster.Server, t.identity, text)
+	return nil, t.unusable(errors.New(text))
+}
+
+// unusable is the error of a configuration that client-go refuses.
+func (t *target) unusable(err error) error {
+	if t.identity == "" {
+		return fmt.Errorf("the configuration of cluster %s cannot be used: %w", t.cluster.Server, err)
+	}
+	return fmt.Errorf("the configuration of cluster %s, with credentials from %s, cannot be used: %w", t.cluster.Server, t.identity, err)
 }
 
 // nothing is the error of a configuration that names no cluster.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,8 +70,12 @@ func (c Config) files(source string, paths []string, strict bool) (*kubeconfig, 
 		rules.Precedence = append(rules.Precedence, p)
 	}
 	if len(missing) > 0 && (strict || len(rules.Precedence) == 0) {
-		return nil, fmt.Errorf("%s names %s, which does not exist on this machine. Remote runs have no local files: hand them the text in kubeconfig_content",
-			source, strings.Join(missing, " and "))
+		verb := "does"
+		if len(missing) > 1 {
+			verb = "do"
+		}
+		return nil, fmt.Errorf("%s names %s, which %s not exist on this machine. Remote runs have no local files: hand them the text in kubeconfig_content",
+			source, strings.Join(missing, " and "), verb)
 	}
 	if len(rules.Precedence) == 0 {
 		return nil, fmt.Errorf("%s names no file", source)
@@ -116,8 +121,16 @@ func parseKubeconfig(data []byte) (*clientcmdapi.Config, error) {
 	if err := yaml.Unmarshal(data, &content); err != nil {
 		return nil, errors.New("is not valid YAML")
 	}
-	if _, ok := content.(map[string]any); !ok {
+	fields, ok := content.(map[string]any)
+	if !ok {
 		return nil, errors.New("is not the text of a kubeconfig (apiVersion, kind, clusters, contexts, users); if it is base64, decode it with base64decode()")
+	}
+	if kind, _ := fields["kind"].(string); kind != "" && kind != "Config" {
+		return nil, fmt.Errorf("is a %s, not a kubeconfig (kind: Config)", kind)
+	}
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(loading, &mistyped) {
+		return nil, fmt.Errorf("is not a valid kubeconfig: %s must be a %s, not %s", mistyped.Field, mistyped.Type.Kind(), mistyped.Value)
 	}
 	return nil, fmt.Errorf("is not a valid kubeconfig: %w", loading)
 }
@@ -130,7 +143,7 @@ type choice struct{ context, cluster, user string }
 func (c Config) choose(cfg *clientcmdapi.Config, name string, want choice, fromEnv bool) (*kubeconfig, error) {
 	where := func(kind, of string) string { return fmt.Sprintf("%s of %s", kind, of) }
 	k := &kubeconfig{fromEnv: fromEnv, layer: layer{name: name, names: settingNames{
-		host: where("the server", name), proxy: where("proxy-url", name), ca: where("the authority", name),
+		host: where("the server", name), proxy: where("the proxy-url", name), ca: where("the authority", name),
 	}}}
 	ctx := &clientcmdapi.Context{}
 	switch {

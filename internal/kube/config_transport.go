@@ -54,7 +54,7 @@ func newTransport(cfg *rest.Config, t *target) (*roundTripper, error) {
 	}
 	base, err := rest.TransportFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the configuration of cluster %s, with credentials from %s, cannot be used: %w", t.cluster.Server, t.identity, err)
+		return nil, t.unusable(err)
 	}
 	rt.base = base
 	return rt, nil
