@@ -1,7 +1,7 @@
 # Fast block storage on AWS: the volume is made where the pod with its GPUs is.
 resource "mlk_storage_class" "fast" {
   name                   = "fast"
-  provisioner            = "ebs.csi.aws.com"
+  storage_provisioner    = "ebs.csi.aws.com"
   volume_binding_mode    = "WaitForFirstConsumer"
   allow_volume_expansion = true
 
@@ -15,10 +15,10 @@ resource "mlk_storage_class" "fast" {
 
 # Shared files for data sets; what was stored outlives its claim.
 resource "mlk_storage_class" "shared" {
-  name           = "shared"
-  provisioner    = "nfs.csi.k8s.io"
-  reclaim_policy = "Retain"
-  mount_options  = ["nfsvers=4.1"]
+  name                = "shared"
+  storage_provisioner = "nfs.csi.k8s.io"
+  reclaim_policy      = "Retain"
+  mount_options       = ["nfsvers=4.1"]
 
   parameters = {
     server = "nfs.example.com"
@@ -29,7 +29,7 @@ resource "mlk_storage_class" "shared" {
 # Disks in two zones of one region.
 resource "mlk_storage_class" "regional" {
   name                = "regional"
-  provisioner         = "pd.csi.storage.gke.io"
+  storage_provisioner = "pd.csi.storage.gke.io"
   volume_binding_mode = "WaitForFirstConsumer"
 
   parameters = {

@@ -24,7 +24,7 @@ import (
 // Model mirrors the schema of mlk_storage_class.
 type Model struct {
 	lifecycle.Common
-	Provisioner          types.String            `tfsdk:"provisioner"`
+	Provisioner          types.String            `tfsdk:"storage_provisioner"`
 	Parameters           map[string]types.String `tfsdk:"parameters"`
 	ReclaimPolicy        types.String            `tfsdk:"reclaim_policy"`
 	VolumeBindingMode    types.String            `tfsdk:"volume_binding_mode"`
@@ -47,7 +47,7 @@ type Expression struct {
 
 // The attributes that rules name.
 var (
-	provisionerPath = path.Root("provisioner")
+	provisionerPath = path.Root("storage_provisioner")
 	parametersPath  = path.Root("parameters")
 	reclaimPath     = path.Root("reclaim_policy")
 	bindingPath     = path.Root("volume_binding_mode")
@@ -92,10 +92,10 @@ func attributes() schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "A storage class: which driver makes volumes, and how. Claims name it (`mlk_volume_claim.storage_class`). " +
 			"Known CSI drivers' parameters are checked at plan: contradictions are errors, unknown keys are warnings.\n\n" +
-			"Kubernetes lets nobody change `provisioner`, `parameters`, `reclaim_policy` and `volume_binding_mode`: changing one makes a new class under the same name. " +
+			"Kubernetes lets nobody change `storage_provisioner`, `parameters`, `reclaim_policy` and `volume_binding_mode`: changing one makes a new class under the same name. " +
 			"Volumes that exist stay as they are; claims made in between wait until the new class is there.",
 		Attributes: map[string]schema.Attribute{
-			"provisioner": schema.StringAttribute{
+			"storage_provisioner": schema.StringAttribute{
 				Required: true,
 				MarkdownDescription: "Name of the driver that makes the volumes, for example `ebs.csi.aws.com`, `pd.csi.storage.gke.io`, `disk.csi.azure.com`, `nfs.csi.k8s.io`. " +
 					"`kubernetes.io/no-provisioner` makes none: claims bind to volumes made by hand. Changing it makes a new class.",

@@ -261,7 +261,7 @@ func TestValidateParameters(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, raw := values(t, map[string]attr.Value{"provisioner": tt.provisioner, "parameters": tt.parameters})
+			s, raw := values(t, map[string]attr.Value{"storage_provisioner": tt.provisioner, "parameters": tt.parameters})
 			var resp validator.MapResponse
 			driverParameters{}.ValidateMap(context.Background(), validator.MapRequest{
 				Config: tfsdk.Config{Schema: s, Raw: raw}, ConfigValue: tt.parameters, Path: parametersPath,
