@@ -3,11 +3,17 @@ package provider
 import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
 )
 
 // Resources lists every resource of the provider, by name.
 func Resources() []func() resource.Resource {
-	return []func() resource.Resource{}
+	return []func() resource.Resource{
+		storageclass.New,
+		volumeclaim.New,
+	}
 }
 
 // DataSources lists every data source of the provider, by name.
