@@ -95,6 +95,7 @@ func (p *planner[M, P]) update() {
 	p.settle()
 	p.compare()
 	p.names(true)
+	p.restore()
 	replace := p.replacements()
 	prior := new(M)
 	p.resp.Diagnostics.Append(p.req.State.Get(p.ctx, prior)...)
@@ -107,10 +108,8 @@ func (p *planner[M, P]) update() {
 	case replace:
 		p.forget()
 		p.objects(true)
-	case !any:
-		p.restore(computedNames(p.schema)...)
-	default:
-		p.restore(slices.DeleteFunc(computedNames(p.schema), func(n string) bool { return n == "status" || p.changed[n] })...)
+	case any:
+		p.mayLearn()
 		p.set("status", types.ObjectUnknown(statusTypes))
 		p.objects(false)
 	}
@@ -453,14 +452,25 @@ func (p *planner[M, P]) forget() {
 	}
 }
 
-// restore plans the prior values of computed attributes.
-func (p *planner[M, P]) restore(names ...string) {
-	for _, n := range names {
+// restore plans the prior values of computed attributes, before the definition
+// has its say.
+func (p *planner[M, P]) restore() {
+	for _, n := range computedNames(p.schema) {
 		if !p.config[n].IsNull() || n == "labels_all" || n == "annotations_all" {
 			continue
 		}
 		if v, ok := p.state[n]; ok {
 			p.plan[n] = v
+		}
+	}
+}
+
+// mayLearn makes computed attributes that had no value yet unknown: the update
+// may see what the refresh did not.
+func (p *planner[M, P]) mayLearn() {
+	for _, n := range computedNames(p.schema) {
+		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] {
+			p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
 		}
 	}
 }
