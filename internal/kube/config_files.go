@@ -141,9 +141,8 @@ type choice struct{ context, cluster, user string }
 
 // choose takes one cluster and one user out of a kubeconfig.
 func (c Config) choose(cfg *clientcmdapi.Config, name string, want choice, fromEnv bool) (*kubeconfig, error) {
-	where := func(kind, of string) string { return fmt.Sprintf("%s of %s", kind, of) }
 	k := &kubeconfig{fromEnv: fromEnv, layer: layer{name: name, names: settingNames{
-		host: where("the server", name), proxy: where("the proxy-url", name), ca: where("the authority", name),
+		host: "the server of " + name, proxy: "the proxy-url of " + name, ca: "the authority of " + name,
 	}}}
 	ctx := &clientcmdapi.Context{}
 	switch {

@@ -98,10 +98,10 @@ func folder(t *testing.T, files map[string]string) (dir string, anonymous func(s
 // in fills the folder's name into the paths of a configuration and of its
 // environment.
 func in(dir string, c Config, env map[string]string) Config {
-	real := func(s string) string { return strings.ReplaceAll(s, "$DIR", dir) }
-	c.Kubeconfig, c.TokenFile, c.serviceAccount = real(c.Kubeconfig), real(c.TokenFile), real(c.serviceAccount)
-	c.KubeconfigContent = real(c.KubeconfigContent)
-	c.Getenv = func(name string) string { return real(env[name]) }
+	fill := func(s string) string { return strings.ReplaceAll(s, "$DIR", dir) }
+	c.Kubeconfig, c.TokenFile, c.serviceAccount = fill(c.Kubeconfig), fill(c.TokenFile), fill(c.serviceAccount)
+	c.KubeconfigContent = fill(c.KubeconfigContent)
+	c.Getenv = func(name string) string { return fill(env[name]) }
 	return c
 }
 

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	"k8s.io/client-go/rest"
-	clienttransport "k8s.io/client-go/transport"
-
 	// Kubeconfigs may name the auth provider oidc; those of gcp and azure say
 	// what replaced them.
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	"k8s.io/client-go/rest"
+	clienttransport "k8s.io/client-go/transport"
 )
 
 // roundTripper sends requests with the credentials of one target, repeats once
