@@ -1,0 +1,241 @@
+package trainingjob
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// The phases of a run. phaseUnknown is that of a run nobody saw finish.
+const (
+	phasePending   = "Pending"
+	phaseRunning   = "Running"
+	phaseSuspended = "Suspended"
+	phaseComplete  = "Complete"
+	phaseFailed    = "Failed"
+	phaseUnknown   = "Unknown"
+)
+
+// ready judges a run against a level of wait_for. FailureTarget and
+// SuccessCriteriaMet are not the end: pods are still stopping.
+func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
+	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
+	if err != nil || job == nil {
+		return wait.Of(wait.Progressing, phasePending, "", "The Job does not exist yet")
+	}
+	if c := condition(job, batchv1.JobComplete); c != nil {
+		return wait.Of(wait.Done, phaseComplete, c.Reason, c.Message)
+	}
+	if c := condition(job, batchv1.JobFailed); c != nil {
+		if level == levelCreated {
+			return wait.Of(wait.Done, phaseFailed, c.Reason, c.Message)
+		}
+		return wait.Of(wait.Failed, phaseFailed, c.Reason, c.Message)
+	}
+	pods := podsOf(job, seen.Pods)
+	v := look(job, pods)
+	switch {
+	case level == levelCreated:
+		v.Outcome = wait.Done
+	case condition(job, batchv1.JobFailureTarget) != nil:
+		// Failed follows, with the same reason.
+	case job.DeletionTimestamp != nil:
+		// Only an unfinished run gets here: the TTL is not what deletes it.
+		v.Outcome, v.Reason, v.Message = wait.Failed, "Deleted", "The Job is being deleted before it finished"
+	case v.Phase == phaseSuspended && m.Suspend.ValueBool():
+		v.Outcome, v.Message = wait.Done, "Suspended as configured"
+	case level == levelScheduled && (v.Phase == phaseRunning || slices.ContainsFunc(pods, scheduled)),
+		level == levelRunning && v.Phase == phaseRunning:
+		v.Outcome = wait.Done
+	}
+	return v
+}
+
+// look gives the phase of an unfinished run.
+func look(job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
+	if s := job.Spec.Suspend; s != nil && *s {
+		return wait.Of(wait.Progressing, phaseSuspended, "JobSuspended", "The Job is suspended, by a queue or by somebody")
+	}
+	if c := condition(job, batchv1.JobFailureTarget); c != nil {
+		return wait.Of(wait.Progressing, phaseRunning, c.Reason, "The run has failed; its pods are being stopped: "+c.Message)
+	}
+	if c := condition(job, batchv1.JobSuccessCriteriaMet); c != nil {
+		return wait.Of(wait.Progressing, phaseRunning, c.Reason, "The run has succeeded; its pods are being stopped")
+	}
+	for _, p := range pods {
+		if runs(p, mainContainer(job)) {
+			return wait.Of(wait.Progressing, phaseRunning, "", fmt.Sprintf("Pod %s is running%s", p.Name, tries(job)))
+		}
+	}
+	if ready := job.Status.Ready; ready != nil && *ready > 0 {
+		return wait.Of(wait.Progressing, phaseRunning, "", "A pod is running"+tries(job))
+	}
+	for _, p := range pods {
+		if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse && active(p) {
+			return wait.Of(wait.Progressing, phasePending, c.Reason, fmt.Sprintf("Pod %s is not scheduled: %s", p.Name, c.Message))
+		}
+	}
+	if i := slices.IndexFunc(pods, active); i >= 0 {
+		return wait.Of(wait.Progressing, phasePending, "", fmt.Sprintf("Pod %s is starting%s", pods[i].Name, tries(job)))
+	}
+	return wait.Of(wait.Progressing, phasePending, "", "No pod of the run exists yet"+tries(job))
+}
+
+func tries(job *batchv1.Job) string {
+	switch n := job.Status.Failed; n {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 pod has failed before"
+	default:
+		return fmt.Sprintf("; %d pods have failed before", n)
+	}
+}
+
+func condition(job *batchv1.Job, t batchv1.JobConditionType) *batchv1.JobCondition {
+	for i, c := range job.Status.Conditions {
+		if c.Type == t && c.Status == corev1.ConditionTrue {
+			return &job.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func podCondition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
+	for i, c := range p.Status.Conditions {
+		if c.Type == t {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// podsOf keeps the pods of this very Job: an earlier one of the same name may
+// have left some.
+func podsOf(job *batchv1.Job, pods []corev1.Pod) []*corev1.Pod {
+	var out []*corev1.Pod
+	for i := range pods {
+		owner := metav1.GetControllerOf(&pods[i])
+		if owner == nil || owner.UID == job.UID {
+			out = append(out, &pods[i])
+		}
+	}
+	return out
+}
+
+// active reports whether a pod may still run.
+func active(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
+}
+
+func scheduled(p *corev1.Pod) bool {
+	c := podCondition(p, corev1.PodScheduled)
+	return active(p) && (p.Spec.NodeName != "" || c != nil && c.Status == corev1.ConditionTrue)
+}
+
+// runs reports whether a pod's main container runs, or ran without fault before
+// anybody looked. A pod of phase Running may have but a container that crashes.
+func runs(p *corev1.Pod, main string) bool {
+	switch {
+	case p.Status.Phase == corev1.PodSucceeded:
+		return true
+	case !active(p) || p.Status.Phase != corev1.PodRunning:
+		return false
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		if s.Name == main {
+			return s.State.Running != nil
+		}
+	}
+	return false
+}
+
+// mainContainer is the container that trains: desired puts it first.
+func mainContainer(job *batchv1.Job) string {
+	if c := job.Spec.Template.Spec.Containers; len(c) > 0 {
+		return c[0].Name
+	}
+	return ""
+}
+
+// observe fills times and result. What the cluster no longer shows, because
+// the Job or its pod was collected, keeps its value.
+func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
+	if m.Result.IsNull() || m.Result.IsUnknown() {
+		m.Result = types.MapNull(types.StringType)
+	}
+	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
+	if err != nil || job == nil {
+		return undecodable(err)
+	}
+	if t := job.Status.StartTime; t != nil {
+		m.StartTime = moment(t)
+	}
+	if t := job.Status.CompletionTime; t != nil {
+		m.CompletionTime = moment(t)
+	}
+	if r, ok := report(job, podsOf(job, seen.Pods)); ok {
+		m.Result = r
+	}
+	return nil
+}
+
+func moment(t *metav1.Time) types.String { return types.StringValue(t.UTC().Format(time.RFC3339)) }
+
+// report returns what the newest pod that succeeded reported.
+func report(job *batchv1.Job, pods []*corev1.Pod) (types.Map, bool) {
+	var newest *corev1.ContainerStateTerminated
+	for _, p := range pods {
+		if p.Status.Phase != corev1.PodSucceeded {
+			continue
+		}
+		for _, s := range p.Status.ContainerStatuses {
+			t := s.State.Terminated
+			if s.Name == mainContainer(job) && t != nil && (newest == nil || t.FinishedAt.After(newest.FinishedAt.Time)) {
+				newest = t
+			}
+		}
+	}
+	if newest == nil {
+		return types.Map{}, false
+	}
+	return parseResult(newest.Message)
+}
+
+// parseResult reads a JSON object; ok is false when the message is anything else.
+func parseResult(message string) (result types.Map, ok bool) {
+	var entries map[string]json.RawMessage
+	if json.Unmarshal([]byte(message), &entries) != nil || entries == nil {
+		return types.Map{}, false
+	}
+	values := make(map[string]attr.Value, len(entries))
+	for k, raw := range entries {
+		var text *string
+		if string(raw) == "null" {
+			continue
+		}
+		if json.Unmarshal(raw, &text) == nil && text != nil {
+			values[k] = types.StringValue(*text)
+			continue
+		}
+		var compact bytes.Buffer
+		if json.Compact(&compact, raw) != nil {
+			return types.Map{}, false
+		}
+		values[k] = types.StringValue(compact.String())
+	}
+	return types.MapValueMust(types.StringType, values), true
+}

@@ -1,0 +1,76 @@
+package trainingjob_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+)
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	rule := func(r config) config { return config{"pod_failure_policy": []any{r}} }
+	codes := func(c config) config { return rule(config{"action": "FailJob", "on_exit_codes": c}) }
+	for name, tc := range map[string]struct {
+		more config
+		want string // part of the one diagnostic; "" for none
+	}{
+		"nothing wrong":              {config{}, ""},
+		"zeros":                      {config{"backoff_limit": 0, "ttl_seconds_after_finished": 0, "active_deadline_seconds": 0}, ""},
+		"negative backoff":           {config{"backoff_limit": -1}, "backoff_limit"},
+		"long name":                  {config{"name": strings.Repeat("a", 41)}, "name"},
+		"longest name":               {config{"name": strings.Repeat("a", 40)}, ""},
+		"name with dots":             {config{"name": "a.b"}, "is not a DNS label"},
+		"longest run name":           {config{"run_name": strings.Repeat("a", 63)}, ""},
+		"long run name":              {config{"run_name": strings.Repeat("a", 64)}, "run_name"},
+		"restart policy of no Job":   {config{"restart_policy": "Always"}, "restart_policy"},
+		"level of services":          {config{"wait_for": "ready"}, "wait_for"},
+		"kept and deleted at once":   {config{"keep_runs": 1, "ttl_seconds_after_finished": 0}, "keep_runs keeps nothing"},
+		"rules with restarts":        {with(codes(config{"operator": "In", "values": []any{1}}), config{"restart_policy": "OnFailure"}), "needs restart_policy"},
+		"zero is no failure":         {codes(config{"operator": "In", "values": []any{0, 1}}), "Exit code 0"},
+		"zero is not in":             {codes(config{"operator": "NotIn", "values": []any{0, 1}}), ""},
+		"no codes":                   {codes(config{"operator": "In", "values": []any{}}), "values"},
+		"main container":             {codes(config{"container": "main", "operator": "In", "values": []any{1}}), ""},
+		"no such container":          {codes(config{"container": "trainer", "operator": "In", "values": []any{1}}), `no container "trainer"`},
+		"named container":            {with(codes(config{"container": "trainer", "operator": "In", "values": []any{1}}), config{"container_name": "trainer"}), ""},
+		"name not known":             {with(codes(config{"container": "trainer", "operator": "In", "values": []any{1}}), config{"container_name": notKnown{}}), ""},
+		"extra container":            {with(codes(config{"container": "x", "operator": "In", "values": []any{1}}), config{"extra_containers": config{"x": config{"image": "x"}}}), ""},
+		"init container":             {with(codes(config{"container": "x", "operator": "In", "values": []any{1}}), config{"init_containers": []any{config{"name": "x", "image": "x"}}}), ""},
+		"container of the patch":     {with(codes(config{"container": "x", "operator": "In", "values": []any{1}}), config{"patch": config{"Job": config{"spec": config{}}}}), ""},
+		"neither codes nor":          {rule(config{"action": "Ignore"}), "on_exit_codes"},
+		"codes and conditions":       {rule(config{"action": "Ignore", "on_exit_codes": config{"operator": "In", "values": []any{1}}, "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), "on_exit_codes"},
+		"condition":                  {rule(config{"action": "Ignore", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), ""},
+		"no condition type":          {rule(config{"action": "Ignore", "on_pod_conditions": []any{config{"type": "not one"}}}), "is not the type of a pod condition"},
+		"no rules":                   {config{"pod_failure_policy": []any{}}, "pod_failure_policy"},
+		"index of no indexed Job":    {rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), "limit per index"},
+		"index of a patched Job":     {with(rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), config{"patch": config{"Job": config{"spec": config{"backoffLimitPerIndex": 1}}}}), ""},
+		"rules not known":            {config{"pod_failure_policy": notKnown{}, "restart_policy": notKnown{}}, ""},
+		"codes not known":            {codes(config{"container": notKnown{}, "operator": notKnown{}, "values": notKnown{}}), ""},
+		"conditions not known":       {rule(config{"action": "Ignore", "on_pod_conditions": notKnown{}}), ""},
+		"mark of mlk as a label key": {config{"labels": config{"mlk.dev/owner": "x"}}, "mlk.dev/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlanner(t)
+			resp, err := p.server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
+				TypeName: "mlk_training_job", Config: p.encode(p.typ, raw(t, p.schema, with(config{"name": "x", "image": "x"}, tc.more))),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range resp.Diagnostics {
+				got = append(got, d.Attribute.String()+" "+d.Summary+": "+d.Detail)
+				if len(d.Summary) > 90 {
+					t.Errorf("summary of %d characters: %s", len(d.Summary), d.Summary)
+				}
+			}
+			switch {
+			case tc.want == "" && len(got) > 0:
+				t.Errorf("unexpected %q", got)
+			case tc.want != "" && (len(got) != 1 || !strings.Contains(got[0], tc.want)):
+				t.Errorf("got %q, want one with %q", got, tc.want)
+			}
+		})
+	}
+}
