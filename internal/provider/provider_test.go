@@ -404,9 +404,9 @@ func TestValidate(t *testing.T) {
 		"empty strings": {
 			map[string]tftypes.Value{"kubeconfig_content": str(""), "token": str(" \n"), "host": str("")},
 			[]string{
-				`host: The provider's host is not a value`,
-				`kubeconfig_content: The provider's kubeconfig_content is not a value`,
-				`token: The provider's token is not a value`,
+				`host: The provider's host is empty`,
+				`kubeconfig_content: The provider's kubeconfig_content is empty`,
+				`token: The provider's token is empty`,
 			},
 		},
 		"the text of a file for its path": {

@@ -97,15 +97,17 @@ func contradictions(m model) diag.Diagnostics {
 	return out
 }
 
-// setting checks one string attribute. The error's text follows the name of
-// the attribute.
+// setting checks one string attribute.
 type setting struct {
-	what  string
+	// must and fault follow the attribute's name, in documentation and in the
+	// summary of an error.
+	must, fault string
+	// check's error follows the attribute's name too.
 	check func(string) error
 }
 
-func (s setting) Description(context.Context) string         { return "must be " + s.what }
-func (s setting) MarkdownDescription(context.Context) string { return "must be " + s.what }
+func (s setting) Description(context.Context) string         { return s.must }
+func (s setting) MarkdownDescription(context.Context) string { return s.must }
 
 func (s setting) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
@@ -113,7 +115,7 @@ func (s setting) ValidateString(_ context.Context, req validator.StringRequest, 
 	}
 	if err := s.check(req.ConfigValue.ValueString()); err != nil {
 		resp.Diagnostics.Append(diags.Message{
-			Summary: fmt.Sprintf("The provider's %s is not %s", req.Path, s.what),
+			Summary: fmt.Sprintf("The provider's %s %s", req.Path, s.fault),
 			Why:     fmt.Sprintf("%s %v.", req.Path, err),
 			At:      req.Path,
 		}.Error())
@@ -123,9 +125,9 @@ func (s setting) ValidateString(_ context.Context, req validator.StringRequest, 
 // filled refuses the empty string: falling back to the environment instead
 // could mean another cluster.
 func filled() validator.String {
-	return setting{"a value", func(s string) error {
+	return setting{"must not be empty", "is empty", func(s string) error {
 		if strings.TrimSpace(s) == "" {
-			return errors.New("is empty. Use null to leave it out")
+			return errors.New("has nothing in it; null leaves it out")
 		}
 		return nil
 	}}
@@ -133,7 +135,7 @@ func filled() validator.String {
 
 // singleLine refuses the text of a file where its path is wanted.
 func singleLine() validator.String {
-	return setting{"a path", func(s string) error {
+	return setting{"must be a path", "is not a path", func(s string) error {
 		if strings.ContainsAny(strings.TrimSpace(s), "\r\n") {
 			return errors.New("has several lines; it takes a path, not the text of a file")
 		}
@@ -144,25 +146,25 @@ func singleLine() validator.String {
 // hostURL, proxyURL, certificates and privateKey check what the kube package
 // will need. They leave the empty string to filled.
 func hostURL() validator.String {
-	return setting{"the address of an API server", unlessEmpty(func(s string) error {
+	return setting{"must be the address of an API server", "is not the address of an API server", unlessEmpty(func(s string) error {
 		_, err := kube.ParseHost(s)
 		return err
 	})}
 }
 
 func proxyURL() validator.String {
-	return setting{"the URL of a proxy", unlessEmpty(kube.CheckProxy)}
+	return setting{"must be the URL of a proxy", "is not the URL of a proxy", unlessEmpty(kube.CheckProxy)}
 }
 
 func certificates() validator.String {
-	return setting{"a certificate", unlessEmpty(func(s string) error {
+	return setting{"must be a certificate", "is not a certificate", unlessEmpty(func(s string) error {
 		_, err := kube.ParseCertificates(s)
 		return err
 	})}
 }
 
 func privateKey() validator.String {
-	return setting{"a private key", unlessEmpty(func(s string) error {
+	return setting{"must be a private key", "is not a private key", unlessEmpty(func(s string) error {
 		_, err := kube.ParseKey(s)
 		return err
 	})}
