@@ -47,8 +47,12 @@ template). Without any, a Job's pod succeeds after a second and every other pod 
   mlk.dev/backoff: 500ms          the pause between restarts (1s, growing after the fifth)
   mlk.dev/sigterm: ignore         deletion takes the whole grace period
 
-On nodes: mlk.dev/node: not-ready makes a node NotReady until the annotation is removed.
-Labels nvidia.com/mig.config (all-3g.40gb, all-disabled, …) and
+On claims the same annotation says provision-fail, provision-stuck or expand-fail, each with
+:message=TEXT if you like. Volumes come from provisioner mlk.dev/local and those configured.
+
+On nodes: mlk.dev/node: not-ready makes a node NotReady; mlk.dev/node: lost makes it vanish
+(Unknown after some 50 s, pods evicted after their tolerations); removing the annotation
+brings it back. Labels nvidia.com/mig.config (all-3g.40gb, all-balanced, all-disabled, …) and
 nvidia.com/device-plugin.config (ts-4: four replicas per GPU) act as the GPU Operator does.`
 
 const configHelp = `The configuration file; every field may be left out:

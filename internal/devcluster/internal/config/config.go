@@ -81,7 +81,7 @@ const NVIDIA = "nvidia.com/gpu"
 const maxNodes = 10000
 
 // mig is the form of a layout that mig-parted knows.
-var mig = regexp.MustCompile(`^all-(disabled|[1-7]g\.[0-9]+gb)$`)
+var mig = regexp.MustCompile(`^all-(disabled|[12347]g\.[0-9]+gb)$`)
 
 // Default is the cluster without a configuration file.
 func Default() Config {

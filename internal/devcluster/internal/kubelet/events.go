@@ -118,6 +118,9 @@ func changes(old, pod *corev1.Pod) []event {
 	if pod.Status.Reason == "Evicted" && old.Status.Reason != "Evicted" {
 		events = append(events, event{kind: corev1.EventTypeWarning, reason: "Evicted", message: pod.Status.Message})
 	}
+	if pod.Status.Reason == "DeadlineExceeded" && old.Status.Reason != "DeadlineExceeded" {
+		events = append(events, event{kind: corev1.EventTypeNormal, reason: "DeadlineExceeded", message: pod.Status.Message})
+	}
 	if pod.DeletionTimestamp != nil && old.DeletionTimestamp == nil {
 		for _, s := range pod.Status.ContainerStatuses {
 			if s.State.Running != nil {

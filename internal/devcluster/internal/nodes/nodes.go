@@ -53,7 +53,7 @@ var unknown = product{81920, "ampere", 8, 0, true}
 var migSlices = map[string]int64{"1": 7, "2": 3, "3": 2, "4": 1, "7": 1}
 
 // profile takes a layout apart: all-<profile>, profile = <compute>g.<memory>gb.
-var profile = regexp.MustCompile(`^all-(([1-7])g\.[0-9]+gb)$`)
+var profile = regexp.MustCompile(`^all-(([12347])g\.[0-9]+gb)$`)
 
 // Of returns all nodes of a configuration.
 func Of(c config.Config) []*corev1.Node {

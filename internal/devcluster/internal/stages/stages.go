@@ -50,6 +50,20 @@ const (
         {{ end }}`
 )
 
+// layouts sets $layouts: the devices per GPU of each MIG layout that a GPU of the node's
+// memory has. all-enabled is MIG without any device.
+const layouts = `{{ $mib := index .metadata.labels "nvidia.com/gpu.memory" | default "81920" | int }}
+        {{ $layouts := dict "all-disabled" dict "all-enabled" dict }}
+        {{ if lt $mib 50000 }}
+        {{ $layouts = merge $layouts (dict "all-1g.5gb" (dict "1g.5gb" 7) "all-2g.10gb" (dict "2g.10gb" 3) "all-3g.20gb" (dict "3g.20gb" 2) "all-4g.20gb" (dict "4g.20gb" 1) "all-7g.40gb" (dict "7g.40gb" 1) "all-balanced" (dict "1g.5gb" 2 "2g.10gb" 1 "3g.20gb" 1)) }}
+        {{ else if lt $mib 100000 }}
+        {{ $layouts = merge $layouts (dict "all-1g.10gb" (dict "1g.10gb" 7) "all-2g.20gb" (dict "2g.20gb" 3) "all-3g.40gb" (dict "3g.40gb" 2) "all-4g.40gb" (dict "4g.40gb" 1) "all-7g.80gb" (dict "7g.80gb" 1) "all-balanced" (dict "1g.10gb" 2 "2g.20gb" 1 "3g.40gb" 1)) }}
+        {{ else if lt $mib 160000 }}
+        {{ $layouts = merge $layouts (dict "all-1g.18gb" (dict "1g.18gb" 7) "all-2g.35gb" (dict "2g.35gb" 3) "all-3g.71gb" (dict "3g.71gb" 2) "all-4g.71gb" (dict "4g.71gb" 1) "all-7g.141gb" (dict "7g.141gb" 1) "all-balanced" (dict "1g.18gb" 2 "2g.35gb" 1 "3g.71gb" 1)) }}
+        {{ else }}
+        {{ $layouts = merge $layouts (dict "all-1g.23gb" (dict "1g.23gb" 7) "all-2g.45gb" (dict "2g.45gb" 3) "all-3g.90gb" (dict "3g.90gb" 2) "all-4g.90gb" (dict "4g.90gb" 1) "all-7g.180gb" (dict "7g.180gb" 1) "all-balanced" (dict "1g.23gb" 2 "2g.45gb" 1 "3g.90gb" 1)) }}
+        {{ end }}`
+
 // Config returns KWOK's configuration. kubeletPort is where the nodes' kubelets are
 // said to listen.
 func Config(kubeletPort int) (string, error) {
@@ -62,6 +76,7 @@ func Config(kubeletPort int) (string, error) {
 		"%TIMES%", times,
 		"%SIMULATED%", simulated,
 		"%EXIT%", exit,
+		"%MIG_LAYOUTS%", layouts,
 	)
 	var docs []string
 	for _, name := range names {

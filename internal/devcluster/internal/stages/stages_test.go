@@ -14,7 +14,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, macro := range []string{"%KUBELET_PORT%", "%HEAD%", "%VERB%", "%TARGET%", "%SECONDS%", "%TIMES%", "%SIMULATED%", "%EXIT%"} {
+	for _, macro := range []string{"%KUBELET_PORT%", "%HEAD%", "%VERB%", "%TARGET%", "%SECONDS%", "%TIMES%", "%SIMULATED%", "%EXIT%", "%MIG_LAYOUTS%"} {
 		if strings.Contains(text, macro) {
 			t.Errorf("%s is left", macro)
 		}

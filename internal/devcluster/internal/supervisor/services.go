@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/kubelet"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/nodeloss"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/provisioner"
 )
 
@@ -14,6 +15,7 @@ func (c *cluster) startServices(ctx context.Context) {
 	for _, serve := range []func() error{
 		func() error { return logs.Serve(ctx, c.kubelet, c.plan.ServingKey(), c.plan.AuthorityFile()) },
 		func() error { return kubelet.RecordEvents(ctx, c.client) },
+		func() error { return nodeloss.Run(ctx, c.rest, c.client) },
 		func() error { return provisioner.Run(ctx, c.client, c.config.Provisioners) },
 	} {
 		go func() {
