@@ -84,12 +84,14 @@ func (b fieldsBelow) affinity(m *Model, gpu path.Path) {
 		}
 	}
 	if m.GPU.wanted() {
-		for attribute, set := range map[string]bool{
-			"products": len(m.GPU.Products) > 0, "min_memory": !m.GPU.MinMemory.IsNull(), "min_compute_capability": !m.GPU.MinComputeCapability.IsNull(),
-		} {
-			if set {
-				terms = append(terms, gpu.AtName(attribute))
-			}
+		if len(m.GPU.Products) > 0 {
+			terms = append(terms, gpu.AtName("products"))
+		}
+		if !m.GPU.MinMemory.IsNull() {
+			terms = append(terms, gpu.AtName("min_memory"))
+		}
+		if !m.GPU.MinComputeCapability.IsNull() {
+			terms = append(terms, gpu.AtName("min_compute_capability"))
 		}
 	}
 	for _, at := range terms {

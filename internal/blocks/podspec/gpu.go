@@ -112,12 +112,7 @@ func (g *GPU) limit(c *corev1ac.ContainerApplyConfiguration) diag.Diagnostics {
 			*list = &corev1.ResourceList{}
 		}
 		if have, ok := (**list)[name]; ok && have.Cmp(q) != 0 {
-			return diag.Diagnostics{diags.Message{
-				Summary:  fmt.Sprintf("%s is asked for twice", name),
-				Happened: fmt.Sprintf("gpu.count is %d, and resources says %s.", g.Count.ValueInt64(), have.String()),
-				Do:       "Leave the one in resources out: gpu.count sets limit and request.",
-				At:       root("gpu", "count"),
-			}.Error()}
+			return diag.Diagnostics{twice(g.resource(), g.Count.ValueInt64(), have.String(), root("gpu", "count"))}
 		}
 		(**list)[name] = q
 	}

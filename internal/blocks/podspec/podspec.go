@@ -185,7 +185,25 @@ func (m *Model) applyContainers(spec *corev1ac.PodSpecApplyConfiguration) diag.D
 		init.Restart.apply(c)
 		spec.InitContainers = append(spec.InitContainers, *c)
 	}
+	for _, name := range sortedKeys(mounts) {
+		if !m.hasContainer(name) {
+			ds.Append(noContainer(name, root("volumes")))
+		}
+	}
 	return ds
+}
+
+// hasContainer reports whether the pod has a container of that name.
+func (m *Model) hasContainer(name string) bool {
+	if _, ok := m.ExtraContainers[name]; ok || name == m.containerName() {
+		return true
+	}
+	for i := range m.InitContainers {
+		if m.InitContainers[i].Name.ValueString() == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *DNSConfig) apply() *corev1ac.PodDNSConfigApplyConfiguration {

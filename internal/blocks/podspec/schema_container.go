@@ -45,9 +45,9 @@ func containerAttributes(main bool) map[string]schema.Attribute {
 				"host_port": small("Port of the node that leads here, 1 to 65535. Default: none, or `port` with `host_network`.", int32validator.Between(1, 65535)),
 				"host_ip":   text("Address of the node that `host_port` is bound to. Default: all."),
 			}),
-		"startup_probe":    probeAttribute("Tells when " + of + " has started; until it succeeds the other probes do not run. Give it the time the model needs to load."),
-		"liveness_probe":   probeAttribute("Tells whether " + of + " is alive; when it fails, the container is started again."),
-		"readiness_probe":  probeAttribute("Tells whether " + of + " can take requests; while it fails, Services leave the pod out."),
+		"startup_probe":    probeAttribute("Tells when "+of+" has started; until it succeeds the other probes do not run. Give it the time the model needs to load.", false),
+		"liveness_probe":   probeAttribute("Tells whether "+of+" is alive; when it fails, the container is started again.", false),
+		"readiness_probe":  probeAttribute("Tells whether "+of+" can take requests; while it fails, Services leave the pod out.", true),
 		"hooks":            hooksAttribute(of),
 		"security_context": securityAttribute(),
 		"termination_message_path": text("File "+of+" may write its last words to; a run's `result` is read from there. Default `/dev/termination-log`.",
@@ -159,7 +159,7 @@ func httpGetAttribute() schema.Attribute {
 	})
 }
 
-func probeAttribute(description string) schema.Attribute {
+func probeAttribute(description string, readiness bool) schema.Attribute {
 	return object(description+" Default: none.", map[string]schema.Attribute{
 		"exec":     execAttribute(),
 		"http_get": httpGetAttribute(),
@@ -177,7 +177,7 @@ func probeAttribute(description string) schema.Attribute {
 		"success_threshold":                small("Successes in a row that count as success. Default 1, and always 1 for startup and liveness.", int32validator.AtLeast(1)),
 		"failure_threshold":                small("Failures in a row that count as failure. Default 3.", int32validator.AtLeast(1)),
 		"termination_grace_period_seconds": whole("Seconds to stop when this probe has failed. Default: that of the pod. Not for readiness.", int64validator.AtLeast(1)),
-	}, exactlyOne("exec", "http_get", "tcp_socket", "grpc"))
+	}, exactlyOne("exec", "http_get", "tcp_socket", "grpc"), probeChecks{readiness: readiness})
 }
 
 func profileAttributes(kind string) map[string]schema.Attribute {
@@ -208,8 +208,8 @@ func securityAttribute() schema.Attribute {
 			"add":  list("Capabilities to add, such as `IPC_LOCK` for RDMA.", listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))),
 			"drop": list("Capabilities to take away, or `ALL`.", listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))),
 		}),
-		"seccomp_profile":   object("System calls it may make. Default: the pod's, else the node's.", profileAttributes("seccomp")),
-		"app_armor_profile": object("AppArmor profile. Default: the pod's, else the node's.", profileAttributes("AppArmor")),
+		"seccomp_profile":   object("System calls it may make. Default: the pod's, else the node's.", profileAttributes("seccomp"), profileChecks{}),
+		"app_armor_profile": object("AppArmor profile. Default: the pod's, else the node's.", profileAttributes("AppArmor"), profileChecks{}),
 		"se_linux_options":  seLinuxAttribute(),
 	})
 }
@@ -226,8 +226,8 @@ func podSecurityAttribute() schema.Attribute {
 			Validators: []validator.List{listvalidator.NoNullValues()},
 		},
 		"sysctls":           table("Kernel parameters of the pod by name, such as `net.core.somaxconn`.", mapvalidator.NoNullValues()),
-		"seccomp_profile":   object("System calls containers may make. Default: the node's.", profileAttributes("seccomp")),
-		"app_armor_profile": object("AppArmor profile of the containers. Default: the node's.", profileAttributes("AppArmor")),
+		"seccomp_profile":   object("System calls containers may make. Default: the node's.", profileAttributes("seccomp"), profileChecks{}),
+		"app_armor_profile": object("AppArmor profile of the containers. Default: the node's.", profileAttributes("AppArmor"), profileChecks{}),
 		"se_linux_options":  seLinuxAttribute(),
 	})
 }

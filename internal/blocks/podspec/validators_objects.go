@@ -233,3 +233,41 @@ func (expressionChecks) ValidateObject(_ context.Context, req validator.ObjectRe
 		resp.Diagnostics.Append(diags.Message{Summary: fmt.Sprintf("Operator %q %s", operator, problem), At: req.Path.AtName("values")}.Error())
 	}
 }
+
+// probeChecks are the rules the server has for the kinds of probes.
+type probeChecks struct {
+	described
+	readiness bool
+}
+
+// ValidateObject checks what is known.
+func (p probeChecks) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
+	a := req.ConfigValue.Attributes()
+	if n, ok := a["success_threshold"].(types.Int32); ok && isSet(n) && !p.readiness && n.ValueInt32() != 1 {
+		resp.Diagnostics.Append(diags.Message{
+			Summary: "success_threshold of this probe must be 1", Why: "Only readiness probes may need several successes.", At: req.Path.AtName("success_threshold"),
+		}.Error())
+	}
+	if p.readiness && isSet(a["termination_grace_period_seconds"]) {
+		resp.Diagnostics.Append(diags.Message{
+			Summary: "A readiness probe has no grace period", Why: "It never stops the container.", At: req.Path.AtName("termination_grace_period_seconds"),
+		}.Error())
+	}
+}
+
+// profileChecks are the rules the server has for seccomp and AppArmor profiles.
+type profileChecks struct{ described }
+
+// ValidateObject checks what is known.
+func (profileChecks) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
+	a := req.ConfigValue.Attributes()
+	kind, ok := known(a["type"])
+	if !ok {
+		return
+	}
+	if kind == "Localhost" && isNull(a["localhost_profile"]) || kind != "Localhost" && isSet(a["localhost_profile"]) {
+		resp.Diagnostics.Append(diags.Message{
+			Summary: "localhost_profile and type \"Localhost\" belong together", At: req.Path.AtName("localhost_profile"),
+		}.Error())
+	}
+}
