@@ -198,14 +198,20 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		w.mem.Pending = false
 		return nil
 	case err != nil && isCancelled(ctx):
-		return diag.Diagnostics{diags.Message{
-			Summary:  clip(fmt.Sprintf("Stopped waiting for %s", w.r.title(P(w.model)))),
-			Happened: fmt.Sprintf("The run was interrupted while it was %s.", phrase(verdict)),
-			Stands:   "Nothing was undone: the object goes on by itself and is recorded in the state.",
-			Do:       "The next apply goes on waiting for it.",
-		}.Warning()}
+		return diag.Diagnostics{w.r.interrupted(P(w.model), "while mlk waited: "+phrase(verdict))}
 	}
 	return w.explain(verdict, level, err != nil)
+}
+
+// interrupted tells that the user stopped the apply. It is a warning: an error
+// would taint a resource that goes on well.
+func (r *Resource[M, P]) interrupted(m P, when string) diag.Diagnostic {
+	return diags.Message{
+		Summary:  clip(fmt.Sprintf("Stopped waiting for %s", r.title(m))),
+		Happened: fmt.Sprintf("The apply was interrupted %s.", when),
+		Stands:   "Nothing was undone: what was made goes on by itself and is recorded in the state.",
+		Do:       "The next apply goes on waiting for it.",
+	}.Warning()
 }
 
 // evidence is what the watches showed.

@@ -71,7 +71,7 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 	if !w.wrote {
 		return // nothing can exist: nothing to record, nothing to taint
 	}
-	if !ds.HasError() {
+	if !ds.HasError() && ctx.Err() == nil {
 		resp.Diagnostics.Append(w.await(ctx)...)
 	}
 	w.finish(ctx, &resp.Diagnostics)

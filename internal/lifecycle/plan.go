@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -17,9 +18,6 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
-
-// computedCommon are the computed attributes the lifecycle plans itself.
-var computedCommon = []string{"id", "namespace", "labels_all", "annotations_all", "status", "objects"}
 
 // ModifyPlan settles names, semantic equality, replacement and computed
 // values. It never asks the cluster.
@@ -282,6 +280,9 @@ func (p *planner[M, P]) all(own string) (tftypes.Value, bool) {
 	if own == "annotations" {
 		provider = p.r.provider.Annotations
 	}
+	if strings.HasPrefix(p.r.provider.Unknown, own) {
+		return tftypes.NewValue(t, tftypes.UnknownValue), false
+	}
 	out := map[string]tftypes.Value{}
 	for k, v := range provider {
 		out[k] = tftypes.NewValue(tftypes.String, v)
@@ -307,9 +308,12 @@ func (p *planner[M, P]) all(own string) (tftypes.Value, bool) {
 // names plans namespace, labels_all and annotations_all.
 func (p *planner[M, P]) names(exists bool) {
 	if p.r.namespaced() && p.config["namespace"].IsNull() {
-		if exists {
+		switch {
+		case exists:
 			p.plan["namespace"] = p.state["namespace"]
-		} else {
+		case p.r.provider.Unknown == "namespace":
+			p.plan["namespace"] = tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
+		default:
 			p.plan["namespace"] = tftypes.NewValue(tftypes.String, p.r.provider.Namespace)
 		}
 	}

@@ -2,6 +2,9 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,10 +174,62 @@ func newWorld(t *testing.T) *world {
 	return newWorkspace(t, api)
 }
 
+// process can be killed: from then on none of its requests reaches the server.
+type process struct {
+	next http.RoundTripper
+	// killAt is the number of the request that kills it, 0 for none; after says
+	// whether that request still takes effect.
+	killAt int
+	after  bool
+
+	mu   sync.Mutex
+	n    int
+	dead bool
+}
+
+var errKilled = errors.New("the process was killed")
+
+func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	p.n++
+	mine := p.n == p.killAt
+	if p.dead || mine && !p.after {
+		p.dead = true
+		p.mu.Unlock()
+		return nil, errKilled
+	}
+	p.mu.Unlock()
+	resp, err := p.next.RoundTrip(r)
+	if mine && err == nil {
+		p.mu.Lock()
+		p.dead = true
+		p.mu.Unlock()
+		_ = resp.Body.Close()
+		return nil, errKilled
+	}
+	return resp, err
+}
+
+func (p *process) alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.dead
+}
+
 // newWorkspace is another provider process on the same API server.
 func newWorkspace(t *testing.T, api *fakeapi.Server) *world {
 	t.Helper()
-	client, err := kube.NewClient(api.Config())
+	return newProcess(t, api, &process{})
+}
+
+func newProcess(t *testing.T, api *fakeapi.Server, p *process) *world {
+	t.Helper()
+	cfg := api.Config()
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		p.next = next
+		return p
+	})
+	client, err := kube.NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	if !ds.HasError() {
 		resp.Diagnostics.Append(r.prune(ctx, client, m, old, want, mem)...)
 	}
-	if !resp.Diagnostics.HasError() {
+	if !resp.Diagnostics.HasError() && ctx.Err() == nil {
 		resp.Diagnostics.Append(w.await(ctx)...)
 	}
 	w.finish(ctx, &resp.Diagnostics)

@@ -62,6 +62,10 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		if uncertain(err) {
 			w.settle(ctx, o)
 		}
+		if w.wrote && isCancelled(ctx) {
+			// An error would make Terraform taint, and then destroy, what goes on well.
+			return diag.Diagnostics{w.r.interrupted(m, "while it was being written")}
+		}
 		return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
 	}
 	return nil

@@ -147,7 +147,9 @@ func (s *Server) Change(kind, namespace, name, manager string, edit func(o map[s
 	if err != nil {
 		panic(err)
 	}
-	s.store(resource, live, now)
+	if now = s.store(resource, live, now); now.GetDeletionTimestamp() != nil && len(now.GetFinalizers()) == 0 {
+		s.remove(resource, namespace, name)
+	}
 }
 
 // Get returns a copy of an object; nil when it does not exist.
