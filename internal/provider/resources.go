@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
 )
 
@@ -12,6 +13,7 @@ import (
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
 		storageclass.New,
+		trainingjob.New,
 		volumeclaim.New,
 	}
 }

@@ -97,12 +97,17 @@ func adopt(live kube.Live) (*Model, diag.Diagnostics) {
 	if err != nil || job == nil {
 		return &Model{}, undecodable(err)
 	}
-	template := job.Spec.Template.DeepCopy()
-	if manual := job.Spec.ManualSelector; manual == nil || !*manual {
-		template.Labels = withoutGenerated(template.Labels)
-	}
-	pod, ds := podspec.Adopt(template)
+	pod, ds := podspec.Adopt(&job.Spec.Template)
 	m := &Model{Model: pod}
+	if manual := job.Spec.ManualSelector; manual != nil && *manual {
+		// Nothing generated these labels, whatever they are called.
+		for k, v := range job.Spec.Template.Labels {
+			if m.PodLabels == nil {
+				m.PodLabels = map[string]types.String{}
+			}
+			m.PodLabels[k] = types.StringValue(v)
+		}
+	}
 	m.Name = types.StringValue(nameOf(job.Name))
 	m.RunName = types.StringValue(job.Name)
 	if n := job.Spec.BackoffLimit; n != nil && *n != defaultBackoffLimit {
@@ -142,22 +147,6 @@ func adoptRule(r batchv1.PodFailurePolicyRule) FailureRule {
 			condition.Status = types.StringValue(string(c.Status))
 		}
 		out.OnPodConditions = append(out.OnPodConditions, condition)
-	}
-	return out
-}
-
-// withoutGenerated copies labels without those the Job controller's selector
-// needs: the server sets them itself and refuses other values.
-func withoutGenerated(labels map[string]string) map[string]string {
-	var out map[string]string
-	for k, v := range labels {
-		if kube.IsGenerated(k) {
-			continue
-		}
-		if out == nil {
-			out = map[string]string{}
-		}
-		out[k] = v
 	}
 	return out
 }

@@ -257,6 +257,7 @@ func TestRealJobs(t *testing.T) {
 				again := jobOf(t, adopt(t, doc))
 				delete(again, "metadata")
 				spec := again["spec"].(map[string]any)
+				fillIn(doc)
 				for _, d := range kube.Drift(map[string]any{"spec": spec}, doc) {
 					t.Errorf("adopting changes %s", strings.Join(d, "."))
 				}
@@ -267,6 +268,38 @@ func TestRealJobs(t *testing.T) {
 		t.Fatal("no Job was found, not even in testdata/adopt")
 	}
 	t.Logf("%d Jobs", seen)
+}
+
+// fillIn sets the defaults that mlk states itself, as the server would.
+func fillIn(v any) {
+	switch x := v.(type) {
+	case []any:
+		for _, e := range x {
+			fillIn(e)
+		}
+	case map[string]any:
+		for _, e := range x {
+			fillIn(e)
+		}
+		if limits, ok := x["limits"].(map[string]any); ok {
+			requests, ok := x["requests"].(map[string]any)
+			if !ok {
+				requests = map[string]any{}
+				x["requests"] = requests
+			}
+			for name, q := range limits {
+				if _, ok := requests[name]; !ok {
+					requests[name] = q
+				}
+			}
+		}
+		conditions, _ := x["onPodConditions"].([]any)
+		for _, c := range conditions {
+			if m, ok := c.(map[string]any); ok && m["status"] == nil {
+				m["status"] = "True"
+			}
+		}
+	}
 }
 
 func documents(t *testing.T, file string) []map[string]any {
