@@ -200,7 +200,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	case err != nil && isCancelled(ctx):
 		return diag.Diagnostics{w.r.interrupted(P(w.model), "while mlk waited: "+phrase(verdict))}
 	}
-	return w.explain(verdict, level, err != nil)
+	return w.explain(ctx, verdict, level, err != nil)
 }
 
 // interrupted tells that the user stopped the apply. It is a warning: an error
@@ -224,9 +224,22 @@ func (w *writer[M, P]) evidence() diagnose.Evidence {
 }
 
 // explain collects what the cluster knows and says why the wait failed.
-func (w *writer[M, P]) explain(verdict wait.Verdict, level string, late bool) diag.Diagnostics {
+func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level string, late bool) diag.Diagnostics {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
 	m := P(w.model)
 	evidence := w.evidence()
+	if typed, err := w.client.Typed(); err == nil {
+		main := w.r.main(m)
+		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: evidence.Pods}
+		if w.r.def.Pods != nil {
+			target.Selector = w.r.def.Pods(main.Name)
+		}
+		seen := evidence
+		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
+		evidence.Pods = ownPods(evidence.Pods, w.uidOf(main))
+		evidence.Events = append(evidence.Events, seen.Events...)
+	}
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
 	if len(findings) == 0 {
@@ -238,6 +251,14 @@ func (w *writer[M, P]) explain(verdict wait.Verdict, level string, late bool) di
 	}
 	f := telling[M, P]{w: w, verdict: verdict, late: late, keep: keep, notes: evidence.Notes}
 	return f.diagnostics(findings)
+}
+
+// uidOf is the uid of one of the objects that were written.
+func (w *writer[M, P]) uidOf(ref kube.Ref) string {
+	if o := w.live[ref]; o != nil {
+		return string(o.GetUID())
+	}
+	return w.mem.uid(ref)
 }
 
 // telling turns findings into diagnostics.
@@ -409,9 +430,13 @@ func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, 
 	cancelled := isCancelled(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
-	evidence := diagnose.Evidence{Objects: []*kube.Object{live}, Now: r.clock.Now()}
-	if objects, err := client.List(ctx, kube.Pod, ref.Namespace, ""); err == nil && ref.Namespace != "" {
-		evidence.Pods = podsOf(objects)
+	stay, notes := diagnose.Stay{Object: live, Now: r.clock.Now()}, []string(nil)
+	if typed, err := client.Typed(); err == nil {
+		selector := ""
+		if r.def.Pods != nil {
+			selector = r.def.Pods(ref.Name)
+		}
+		stay, notes = diagnose.CollectStay(ctx, diagnose.NewReader(typed), live, selector)
 	}
 	msg := diags.Message{
 		Summary: clip(fmt.Sprintf("%s is still being deleted after %s", ref, waited.Round(time.Second))),
@@ -421,8 +446,15 @@ func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, 
 	if cancelled {
 		msg.Summary = clip(fmt.Sprintf("Interrupted while waiting for %s %s", ref, purpose))
 	}
-	for _, f := range diagnose.Explain(evidence) {
+	for _, f := range diagnose.Blockers(stay) {
 		msg.Happened = joined(msg.Happened, f.Happened)
+		msg.Why = joined(msg.Why, f.Why)
+		if f.Do != "" {
+			msg.Do = joined(f.Do, "Then apply again.")
+		}
+	}
+	for _, n := range notes {
+		msg.Happened = joined(msg.Happened, n)
 	}
 	return diag.Diagnostics{msg.Error()}
 }
