@@ -50,7 +50,9 @@ func LabelKey(reserved ...string) validator.String {
 				return []string{fmt.Sprintf("Keys that start with %s are the marks mlk puts on its own objects.", r)}
 			}
 		}
-		return validation.IsQualifiedName(s)
+		// The prefix of an annotation key may have capitals, a label's may not;
+		// the server tells the rest.
+		return validation.IsQualifiedName(strings.ToLower(s))
 	}}
 }
 

@@ -147,7 +147,7 @@ func (a *adopter) mainContainer() int {
 func adoptLabels(in map[string]string) map[string]types.String {
 	var out map[string]types.String
 	for k, v := range in {
-		if strings.HasPrefix(k, reserved) || isControllerKey(k) {
+		if isControllerKey(k) {
 			continue
 		}
 		if out == nil {

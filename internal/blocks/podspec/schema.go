@@ -15,9 +15,6 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
-// reserved is the prefix of the marks on objects; users cannot set keys under it.
-const reserved = "mlk.dev/"
-
 // The attributes below are built by kind; all of them are optional unless
 // required() says otherwise.
 
@@ -137,9 +134,9 @@ func podAttributes() map[string]schema.Attribute {
 			"template": text("Name of a ResourceClaimTemplate; each pod gets a claim of its own.", diags.DNSSubdomain()),
 		}, exactlyOne("claim", "template")),
 		"pod_labels": table("Labels of the pods. Values are label values; null leaves a label out.",
-			mapvalidator.KeysAre(diags.LabelKey(reserved)), mapvalidator.ValueStringsAre(diags.LabelValue())),
+			mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),
 		"pod_annotations": table("Annotations of the pods: GCS FUSE, service meshes, multi-network and log collectors are configured here. Null leaves one out.",
-			mapvalidator.KeysAre(diags.LabelKey(reserved))),
+			mapvalidator.KeysAre(diags.LabelKey())),
 		"pod_security_context": podSecurityAttribute(),
 		"service_account":      text("Service account the pod runs as. Default: the namespace's `default`.", diags.DNSSubdomain()),
 		"automount_service_account_token": flag("Whether the containers find a token of the service account at `/var/run/secrets/kubernetes.io/serviceaccount`. " +

@@ -73,8 +73,8 @@ func volumesAttribute() schema.Attribute {
 				"size":          schemaRequiredSize("Size of the volume, for example `100Gi`."),
 				"storage_class": text("Storage class. Default: the cluster's default class.", diags.DNSSubdomain()),
 				"volume_mode":   choice("`Filesystem` (default) or `Block`.", "Filesystem", "Block"),
-				"labels":        table("Labels of the claims.", mapvalidator.KeysAre(diags.LabelKey(reserved)), mapvalidator.ValueStringsAre(diags.LabelValue())),
-				"annotations":   table("Annotations of the claims.", mapvalidator.KeysAre(diags.LabelKey(reserved))),
+				"labels":        table("Labels of the claims.", mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),
+				"annotations":   table("Annotations of the claims.", mapvalidator.KeysAre(diags.LabelKey())),
 			}),
 		}, exactlyOne(volumeSources...), volumeChecks{})
 }
