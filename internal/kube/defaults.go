@@ -58,8 +58,12 @@ var defaults = map[[2]string]any{
 	{"", "volumeBindingMode"}:                    "Immediate",
 }
 
-// generated are labels that controllers put on objects and pod templates.
-var generated = []string{"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash"}
+// generated are labels and annotations that controllers and kubectl put on
+// objects and pod templates.
+var generated = []string{
+	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash",
+	"kubectl.kubernetes.io/last-applied-configuration", "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
+}
 
 // IsGenerated reports whether a label or annotation was put there by a controller.
 func IsGenerated(key string) bool {
