@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_storage_class" "fast" {
+  name                   = var.namespace
+  storage_provisioner    = "mlk.dev/local"
+  allow_volume_expansion = true
+  default                = false
+}

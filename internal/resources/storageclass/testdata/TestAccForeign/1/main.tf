@@ -1,0 +1,8 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_storage_class" "fast" {
+  name                = var.namespace
+  storage_provisioner = "mlk.dev/local"
+}

@@ -1,0 +1,9 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_storage_class" "fast" {
+  name                = var.namespace
+  storage_provisioner = "mlk.dev/local"
+  parameters          = { tier = "cold" }
+}

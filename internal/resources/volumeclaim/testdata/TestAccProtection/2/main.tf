@@ -1,0 +1,9 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_volume_claim" "data" {
+  name      = "data"
+  namespace = var.namespace
+  size      = "1Gi"
+}

@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_volume_claim" "data" {
+  name      = "data"
+  namespace = var.namespace
+  size      = "1Gi"
+  retain    = true
+}
