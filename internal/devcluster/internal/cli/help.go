@@ -52,7 +52,7 @@ On claims the same annotation says provision-fail, provision-stuck or expand-fai
 
 On nodes: mlk.dev/node: not-ready makes a node NotReady; mlk.dev/node: lost makes it vanish
 (Unknown after some 50 s, pods evicted after their tolerations); removing the annotation
-brings it back. Labels nvidia.com/mig.config (all-3g.40gb, all-balanced, all-disabled, …) and
+brings it back within 30 s. Labels nvidia.com/mig.config (all-3g.40gb, all-balanced, all-disabled, …) and
 nvidia.com/device-plugin.config (ts-4: four replicas per GPU) act as the GPU Operator does.`
 
 const configHelp = `The configuration file; every field may be left out:

@@ -212,9 +212,9 @@ func failure(kind string, r Run) []string {
 	said := fmt.Sprintf("RuntimeError: simulated failure, exit code %d", r.Exit)
 	frame := []string{
 		"Traceback (most recent call last):",
-		`  File "/workspace/train.py", line 214, in <module>`,
+		`  File "/app/train.py", line 214, in <module>`,
 		"    main()",
-		`  File "/workspace/train.py", line 187, in main`,
+		`  File "/app/train.py", line 187, in main`,
 		"    loss = train_step(model, batch)",
 	}
 	switch kind {
