@@ -125,7 +125,7 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 	what := noun(init) + " " + s.Name
 	n := crashes(s)
 	d := draft{when: t.FinishedAt.Time, crashes: n, log: logRef{key: key, namespace: p.Namespace, previous: previous}}
-	c := cause{pod: p, name: s.Name, what: what, t: t, f: &f, spec: &p.Spec}
+	c := cause{pod: p, name: s.Name, what: what, t: t, f: &f, spec: &p.Spec, log: x.e.Logs[key]}
 	d.rank = c.explain()
 	if probe := x.killedByProbe(p, s, t); probe != nil {
 		*c.f = probeFinding(f, p, s.Name, what, probe)
@@ -151,7 +151,7 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 		if previous {
 			cmd += " --previous"
 		}
-		f.Do += " Its output: " + cmd
+		f.Do += " It left no message; its output: " + cmd
 	}
 	d.Finding = f
 	exit := fmt.Sprintf("%s/%s/%d", s.Name, t.Reason, t.ExitCode)

@@ -164,7 +164,7 @@ func examine(e Evidence) []draft {
 	if e.Now.IsZero() {
 		e.Now = time.Now()
 	}
-	x := &examiner{e: e, events: indexEvents(e.Events)}
+	x := &examiner{e: e}
 	for _, o := range e.Objects {
 		if o == nil {
 			continue
@@ -188,6 +188,17 @@ func examine(e Evidence) []draft {
 			x.claims = append(x.claims, c)
 		}
 	}
+	var about []string
+	for _, j := range x.jobs {
+		about = append(about, eventKey("Job", j.Namespace, j.Name))
+	}
+	for _, c := range x.claims {
+		about = append(about, eventKey("PersistentVolumeClaim", c.Namespace, c.Name))
+	}
+	for i := range e.Pods {
+		about = append(about, eventKey("Pod", e.Pods[i].Namespace, e.Pods[i].Name))
+	}
+	x.events = indexEvents(e.Events, about)
 	for _, c := range x.claims {
 		x.claim(c)
 	}
@@ -211,33 +222,37 @@ func (x *examiner) add(d draft) { x.drafts = append(x.drafts, d) }
 // settle folds drafts with the same cause, judges repeated crashes and sorts.
 func (x *examiner) settle() []draft {
 	crashes := map[string]int{}
+	spoken := map[string]string{}
 	for _, d := range x.drafts {
-		if d.crashKey != "" {
-			crashes[d.crashKey] += d.crashes
+		if d.crashKey == "" {
+			continue
+		}
+		crashes[d.crashKey] += d.crashes
+		if !d.silent() && spoken[d.crashKey] == "" {
+			spoken[d.crashKey] = d.key
 		}
 	}
 	var order []string
-	folded := map[string]*draft{}
-	for i := range x.drafts {
-		d := x.drafts[i]
+	folded := map[string]draft{}
+	for _, d := range x.drafts {
 		if d.crashKey != "" && crashes[d.crashKey] >= crashesCertain {
 			d.Certain = true
 		}
 		d.earliest = d.when
+		if other := spoken[d.crashKey]; d.crashKey != "" && d.silent() && other != "" {
+			// A container that left no words most likely ended for the reason
+			// another one of the same workload and exit code gave.
+			d.key = other
+		}
 		have, ok := folded[d.key]
 		if !ok {
 			order = append(order, d.key)
-			folded[d.key] = &d
+			folded[d.key] = d
 			continue
 		}
-		// The newest occurrence speaks for all, best one whose log is there.
-		first, second := have, &d
-		if (second.Log != "") != (first.Log != "") {
-			if second.Log != "" {
-				first, second = second, first
-			}
-		} else if second.when.After(first.when) {
-			first, second = second, first
+		first, second := have, d
+		if d.speaksBefore(have) {
+			first, second = d, have
 		}
 		first.Count += second.Count
 		first.Certain = first.Certain || second.Certain
@@ -249,7 +264,7 @@ func (x *examiner) settle() []draft {
 	}
 	out := make([]draft, 0, len(order))
 	for _, k := range order {
-		out = append(out, *folded[k])
+		out = append(out, folded[k])
 	}
 	slices.SortStableFunc(out, func(a, b draft) int {
 		if a.final != b.final {
@@ -266,6 +281,24 @@ func (x *examiner) settle() []draft {
 		return b.when.Compare(a.when)
 	})
 	return out
+}
+
+// silent reports whether neither message nor log says why.
+func (d draft) silent() bool { return d.Why == "" && d.Log == "" }
+
+// speaksBefore reports whether d tells more of a shared cause than other: one
+// with words, then the first to fall of a gang, else the newest attempt.
+func (d draft) speaksBefore(other draft) bool {
+	if d.silent() != other.silent() {
+		return !d.silent()
+	}
+	if (d.Log == "") != (other.Log == "") {
+		return d.Log != ""
+	}
+	if d.indexed && other.indexed {
+		return d.when.Before(other.when)
+	}
+	return d.when.After(other.when)
 }
 
 func boolFirst(a bool) int {

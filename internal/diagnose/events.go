@@ -12,14 +12,22 @@ import (
 // eventIndex holds events by the object they are about.
 type eventIndex map[string][]*corev1.Event
 
-// indexEvents sorts each object's events, the newest first.
-func indexEvents(events []corev1.Event) eventIndex {
-	ix := eventIndex{}
+func eventKey(kind, namespace, name string) string { return kind + "/" + namespace + "/" + name }
+
+// indexEvents sorts the events about the named objects, the newest first. It
+// leaves all others out: a namespace may hold thousands.
+func indexEvents(events []corev1.Event, about []string) eventIndex {
+	ix := make(eventIndex, len(about))
+	for _, k := range about {
+		ix[k] = nil
+	}
 	for i := range events {
 		ev := &events[i]
 		o := ev.InvolvedObject
-		k := o.Kind + "/" + o.Namespace + "/" + o.Name
-		ix[k] = append(ix[k], ev)
+		k := eventKey(o.Kind, o.Namespace, o.Name)
+		if evs, ok := ix[k]; ok {
+			ix[k] = append(evs, ev)
+		}
 	}
 	for _, evs := range ix {
 		slices.SortStableFunc(evs, func(a, b *corev1.Event) int { return lastSeen(b).Compare(lastSeen(a)) })
@@ -31,7 +39,7 @@ func indexEvents(events []corev1.Event) eventIndex {
 // object of that name are left out where uids tell.
 func (ix eventIndex) of(kind string, o metav1.Object) []*corev1.Event {
 	var out []*corev1.Event
-	for _, ev := range ix[kind+"/"+o.GetNamespace()+"/"+o.GetName()] {
+	for _, ev := range ix[eventKey(kind, o.GetNamespace(), o.GetName())] {
 		if u := ev.InvolvedObject.UID; u == "" || o.GetUID() == "" || u == o.GetUID() {
 			out = append(out, ev)
 		}

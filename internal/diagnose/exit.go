@@ -16,6 +16,8 @@ type cause struct {
 	name, what string
 	t          *corev1.ContainerStateTerminated
 	f          *Finding
+	// log is all of the log that was read; the finding quotes its end.
+	log string
 }
 
 // field names a field of the container.
@@ -28,7 +30,7 @@ func (c *cause) field(segments ...string) []string {
 func (c *cause) explain() int {
 	f, t := c.f, c.t
 	f.Reason = t.Reason
-	words := t.Message + "\n" + f.Log
+	words, last := t.Message+"\n"+c.log, t.Message+"\n"+f.Log
 	switch {
 	case t.Reason == reasonOOM:
 		c.oom()
@@ -49,13 +51,21 @@ func (c *cause) explain() int {
 		return rankCrash
 	}
 	for _, s := range signs {
-		if s.match.MatchString(words) && (s.exit == 0 || s.exit == t.ExitCode) {
+		said := words
+		if s.rank == rankAfterEffect {
+			// Programs live through a lost connection; only the last words count.
+			said = last
+		}
+		if s.match.MatchString(said) {
 			f.Reason = s.reason
 			f.Summary = c.what + " " + s.clause
 			f.Happened = fmt.Sprintf("%s of %s ended with %s%s: it %s.", upperFirst(c.what), podSubject(c.pod), exitText(t), ranMark, s.clause)
 			f.Do = s.do
 			if s.field != nil {
 				f.PodField = s.field(c)
+			}
+			if line := lineOf(c.log, s.match); f.Why == "" && line != "" && !strings.Contains(f.Log, line) {
+				f.Why = quote(line)
 			}
 			return s.rank
 		}
@@ -64,7 +74,10 @@ func (c *cause) explain() int {
 	e, ok := exits[t.ExitCode]
 	if !ok {
 		f.Summary = fmt.Sprintf("%s exited with code %d", c.what, t.ExitCode)
-		f.Do = "Fix what the program stumbled over; its own words are the best guide."
+		f.Do = "The program ended by itself, the cluster is not at fault."
+		if f.Why != "" || f.Log != "" {
+			f.Do += " Fix what its last words name."
+		}
 		return rankCrash
 	}
 	f.Summary = c.what + " " + e.clause
@@ -76,6 +89,17 @@ func (c *cause) explain() int {
 		f.Reason = e.reason
 	}
 	return e.rank
+}
+
+// lineOf returns the last line of a log that matches.
+func lineOf(log string, match *regexp.Regexp) string {
+	found := ""
+	for l := range strings.Lines(log) {
+		if match.MatchString(l) {
+			found = strings.TrimSpace(l)
+		}
+	}
+	return found
 }
 
 func upperFirst(s string) string {
@@ -131,7 +155,6 @@ func shmField(c *cause) []string {
 // sign is a cause that programs themselves name, in a message or a log.
 type sign struct {
 	match              *regexp.Regexp
-	exit               int32
 	reason, clause, do string
 	rank               int
 	field              func(*cause) []string
@@ -140,25 +163,25 @@ type sign struct {
 // signs holds what the usual frameworks say, the specific before the general.
 var signs = []sign{
 	{
-		regexp.MustCompile(`CUDA out of memory|OutOfMemoryError: CUDA|CUDA_ERROR_OUT_OF_MEMORY|HIP out of memory|RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)`), 0,
+		regexp.MustCompile(`CUDA out of memory|OutOfMemoryError: CUDA|CUDA_ERROR_OUT_OF_MEMORY|HIP out of memory|RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)`),
 		"GPUOutOfMemory", "ran out of GPU memory",
 		"Use a smaller batch, activation checkpointing or sharding, or GPUs with more memory (gpu.products, gpu.min_memory). More host memory does not help.",
 		rankCause, func(c *cause) []string { return acceleratorField(c.spec, c.name) },
 	},
 	{
-		regexp.MustCompile(`out of shared memory|insufficient shared memory|DataLoader worker.*Bus error|unable to open shared memory object|No space left on device.*/dev/shm|/dev/shm.*No space left`), 0,
+		regexp.MustCompile(`out of shared memory|insufficient shared memory|DataLoader worker.*Bus error|unable to open shared memory object|No space left on device.*/dev/shm|/dev/shm.*No space left`),
 		"SharedMemoryFull", "ran out of shared memory",
 		"Raise shared_memory, or use fewer data loader workers.",
 		rankCause, shmField,
 	},
 	{
-		regexp.MustCompile(`CUDA driver version is insufficient|no kernel image is available for execution|forward compatibility was attempted|unsupported display driver`), 0,
+		regexp.MustCompile(`CUDA driver version is insufficient|no kernel image is available for execution|forward compatibility was attempted|unsupported display driver`),
 		"DriverMismatch", "does not match its node's GPU driver",
 		"Use an image with an older CUDA, or nodes with a newer driver (label nvidia.com/cuda.driver-version.full) or another GPU generation.",
 		rankCause, imageField,
 	},
 	{
-		regexp.MustCompile(`no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver|CUDA_ERROR_NO_DEVICE`), 0,
+		regexp.MustCompile(`no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver|CUDA_ERROR_NO_DEVICE`),
 		"NoGPU", "found no GPU",
 		"Ask for one with gpu.count, and see that CUDA_VISIBLE_DEVICES is not set and the image does not hide the driver.",
 		rankCause, func(c *cause) []string {
@@ -169,25 +192,25 @@ var signs = []sign{
 		},
 	},
 	{
-		regexp.MustCompile(`uncorrectable (NVLink|ECC) error|unspecified launch failure.*Xid|CUDA error: (hardware|uncorrectable)`), 0,
+		regexp.MustCompile(`uncorrectable (NVLink|ECC) error|unspecified launch failure.*Xid|CUDA error: (hardware|uncorrectable)`),
 		"GPUFault", "was hit by a faulty GPU",
 		"Have the node's GPU looked at (kernel log, Xid events) and keep off it meanwhile; the program is not at fault.",
 		rankCause, nil,
 	},
 	{
-		regexp.MustCompile(`exec format error`), 0,
+		regexp.MustCompile(`exec format error`),
 		"WrongArchitecture", "is built for another CPU architecture",
 		"Use an image for the architecture of these nodes, or select nodes by kubernetes.io/arch.",
 		rankCause, imageField,
 	},
 	{
-		regexp.MustCompile(`No space left on device`), 0,
+		regexp.MustCompile(`No space left on device`),
 		"DiskFull", "ran out of disk space",
 		"See which path it wrote to: grow that volume, or write to one instead of the container's own file system.",
 		rankCause, nil,
 	},
 	{
-		regexp.MustCompile(`NCCL error|ncclSystemError|ncclInternalError|ncclRemoteError|ncclUnhandledCudaError|Connection (reset|closed) by peer|DistStoreError|RendezvousTimeoutError|RendezvousConnectionError|The client socket has (failed|timed out)`), 0,
+		regexp.MustCompile(`NCCL error|ncclSystemError|ncclInternalError|ncclRemoteError|ncclUnhandledCudaError|Connection (reset|closed) by peer|DistStoreError|RendezvousTimeoutError|RendezvousConnectionError|The client socket has (failed|timed out)`),
 		"PeerLost", "lost contact with the other ranks",
 		"Another rank has mostly failed first: look for its cause. If none has, see that the pods reach each other (network policies, NCCL_SOCKET_IFNAME) with NCCL_DEBUG=INFO.",
 		rankAfterEffect, nil,

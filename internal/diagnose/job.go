@@ -98,9 +98,9 @@ func fate(j *batchv1.Job) string {
 		return fmt.Sprintf("%s gave up because more than %d of its indexes failed (%s).", s,
 			ptr.Deref(j.Spec.MaxFailedIndexes, 0), orUnknown(ptr.Deref(j.Status.FailedIndexes, "")))
 	case batchv1.JobReasonFailedIndexes:
-		out := fmt.Sprintf("%s has failed because of its indexes %s", s, orUnknown(ptr.Deref(j.Status.FailedIndexes, "")))
+		out := fmt.Sprintf("%s has failed: of its indexes, %s failed", s, orUnknown(ptr.Deref(j.Status.FailedIndexes, "")))
 		if done := j.Status.CompletedIndexes; done != "" {
-			out += "; indexes " + done + " completed"
+			out += " and " + done + " completed"
 		}
 		return out + "."
 	case batchv1.JobReasonDeadlineExceeded:
@@ -273,7 +273,11 @@ func (x *examiner) refused(j *batchv1.Job) bool {
 		since := x.e.Now.Sub(r.first)
 		f.Subject = jobSubject(j)
 		f.Certain = lasting && (r.times >= refusalRepeat || since >= refusalGrace)
-		f.Happened = sentences(fmt.Sprintf("%s cannot make its pods: the API server has refused them %s in %s.", f.Subject, times(r.times), span(since)), f.Happened)
+		often := fmt.Sprintf("%s in %s", times(r.times), span(since))
+		if r.times == 1 {
+			often = span(since) + " ago"
+		}
+		f.Happened = sentences(fmt.Sprintf("%s cannot make its pods: the API server refused them %s.", f.Subject, often), f.Happened)
 		x.add(draft{rank: rankRefused, key: "refused/" + j.Name + f.Reason + same(f.Why), when: lastSeen(r.newest), Finding: f})
 		return true
 	}
@@ -289,7 +293,7 @@ var (
 	noAccount     = regexp.MustCompile(`serviceaccount "([^"]+)" not found`)
 	noPriority    = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
 	limitRange    = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,\s]+)`)
-	hostFields    = regexp.MustCompile(`hostNetwork=true|hostPath volumes|privileged|unrestricted capabilities|runAsNonRoot|seccompProfile|allowPrivilegeEscalation`)
+	hostFields    = regexp.MustCompile(`hostNetwork=true|hostPath volumes|privileged|unrestricted capabilities|runAsNonRoot|seccompProfile|capabilities|allowPrivilegeEscalation`)
 )
 
 // refusal reads the API server's words about a pod it does not accept.
@@ -376,7 +380,11 @@ func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
 		parts = append(parts, fmt.Sprintf("Each pod asks for %s of %s; the quota allows %s, of which %s are in use.", r.text, strings.TrimPrefix(r.key, "requests."), lim.text, orZero(u.text)))
 		never = never || r.amount.Cmp(lim.amount) > 0
 		if f.PodField == nil {
-			f.PodField = requestField(template, corev1.ResourceName(strings.TrimPrefix(strings.TrimPrefix(r.key, "requests."), "limits.")))
+			key, limits := strings.CutPrefix(r.key, "limits.")
+			f.PodField = requestField(template, corev1.ResourceName(strings.TrimPrefix(key, "requests.")))
+			if limits && f.PodField != nil {
+				f.PodField[len(f.PodField)-2] = "limits"
+			}
 		}
 	}
 	f.Happened = strings.Join(parts, " ")

@@ -152,6 +152,7 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		f.Summary = "node " + node + " was shut down"
 		f.Happened = fmt.Sprintf("%s ended because node %s was shut down.", f.Subject, node)
 		if reason == "NodeShutdown" {
+			f.Summary = "node " + node + " was shutting down"
 			f.Happened = fmt.Sprintf("Node %s was shutting down and did not take %s.", node, f.Subject)
 		}
 		f.Do = "Spot and preemptible nodes go like this. Write checkpoints, and let the Job ignore disruptions in pod_failure_policy so that they do not use up retries."
@@ -206,7 +207,12 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		f.Happened = fmt.Sprintf("Node %s turned %s away over its AppArmor profile.", node, f.Subject)
 		f.Do = "Load the profile on the nodes, or drop it from the security context."
 		f.PodField = []string{"spec", "securityContext"}
-	case reason == "InvalidNodeInfo", reason == "PodLevelResourcesNotSupported", reason == "SupplementalGroupsPolicyNotSupported",
+	case reason == "InvalidNodeInfo":
+		rank = rankConfig
+		f.Summary = "node " + node + " was not ready for a pod"
+		f.Happened = fmt.Sprintf("Node %s turned %s away because its kubelet could not read what it is itself.", node, f.Subject)
+		f.Do = "Try again; if it comes back, have the node looked at."
+	case reason == "PodLevelResourcesNotSupported", reason == "SupplementalGroupsPolicyNotSupported",
 		reason == "PodFeatureUnsupported", reason == "PodOSNotSupported", reason == "PodOSSelectorNodeLabelDoesNotMatch", reason == "UnexpectedPredicateFailureType":
 		rank = rankConfig
 		f.Summary = "node " + node + " does not support what the pod asks for"
@@ -228,6 +234,9 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 	x.failure(d, p, j)
 	return true
 }
+
+// pressures says what a node condition that makes a kubelet evict is about.
+var pressures = map[string]string{"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 
 // evicted tells the several reasons apart for which a kubelet evicts.
 func evicted(f *Finding, p *corev1.Pod, msg string) {
@@ -258,28 +267,35 @@ func evicted(f *Finding, p *corev1.Pod, msg string) {
 		f.Summary = "a pod outgrew its ephemeral-storage limit of " + m[1]
 		f.Happened = fmt.Sprintf("%s was evicted: its containers, logs and empty volumes together wrote more than %s to the node's disk.", f.Subject, m[1])
 		f.Do = "Raise the limit of ephemeral-storage in resources, or write data and checkpoints to a volume."
-		f.PodField = requestField(&p.Spec, corev1.ResourceEphemeralStorage)
+		if f.PodField = requestField(&p.Spec, corev1.ResourceEphemeralStorage); f.PodField != nil {
+			f.PodField[len(f.PodField)-2] = "limits"
+		}
 	case evictedLow.MatchString(msg), evictedCondition.MatchString(msg):
 		what := "resources"
 		if m := evictedLow.FindStringSubmatch(msg); m != nil {
 			what = m[1]
 		} else if m := evictedCondition.FindStringSubmatch(msg); m != nil {
-			what = strings.TrimSpace(m[1])
+			what = pressures[strings.TrimSpace(m[1])]
+			if what == "" {
+				what = "resources (" + strings.TrimSpace(m[1]) + ")"
+			}
 		}
 		f.Summary = "node " + node + " ran low on " + what + " and evicted a pod"
 		f.Happened = fmt.Sprintf("%s was evicted because node %s ran low on %s.", f.Subject, node, what)
-		r := corev1.ResourceName(what)
+		r := corev1.ResourceName("")
 		switch what {
-		case "memory", "MemoryPressure":
+		case "memory":
 			r = corev1.ResourceMemory
 			f.Do = "Pods that use more memory than they request go first: raise the memory request to what the program really uses."
-		case "ephemeral-storage", "DiskPressure", "inodes":
+		case "ephemeral-storage", "disk space", "inodes":
 			r = corev1.ResourceEphemeralStorage
 			f.Do = "Request as much ephemeral-storage as the program writes outside volumes, or write to a volume. Big images fill the disk too."
 		default:
 			f.Do = "Look at what else runs on the node; pods that use more than they request go first."
 		}
-		f.PodField = requestField(&p.Spec, r)
+		if f.PodField = requestField(&p.Spec, r); f.PodField == nil && r != "" && len(p.Spec.Containers) > 0 {
+			f.PodField = []string{"spec", "containers", p.Spec.Containers[0].Name, "resources", "requests", string(r)}
+		}
 	default:
 		f.Summary = "a pod was evicted from node " + node
 		f.Happened = fmt.Sprintf("%s was evicted by the kubelet of node %s.", f.Subject, node)

@@ -1,12 +1,525 @@
 package diagnose
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
-func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {}
-func (x *examiner) startup(p *corev1.Pod, _ *batchv1.Job) bool { return false }
-func (x *examiner) notReady(p *corev1.Pod, _ *batchv1.Job)    {}
-func (x *examiner) claim(c *corev1.PersistentVolumeClaim)      {}
-func finalizerOwner(string) string                             { return "" }
+// unseenGrace is how long a scheduler may take to look at a pod at all.
+const unseenGrace = 15 * time.Second
+
+// refusedNodes is one "<count> <reason>" of the scheduler's message.
+type refusedNodes struct {
+	count  int
+	reason string
+}
+
+// schedulerWords is a FailedScheduling message taken apart.
+type schedulerWords struct {
+	// nodes is how many nodes the cluster has; -1 when the message does not say.
+	nodes int
+	// whole is what kept the pod from all nodes at once, if anything did.
+	whole   string
+	reasons []refusedNodes
+	// quote is the message without the part on preemption that helps nobody.
+	quote string
+	// preempting is the sentence on preemption when that is under way.
+	preempting string
+}
+
+var (
+	// nodesAvailable opens the message (scheduler framework, FitError.Error).
+	nodesAvailable = regexp.MustCompile(`^(.*?)0/(\d+) nodes are available: ?`)
+	// postFilter is where the reasons end and what was tried instead begins;
+	// names hold full stops, but none before a space.
+	postFilter = regexp.MustCompile(`\. `)
+	// nextReason is a comma before a count: reasons may hold commas themselves.
+	nextReason  = regexp.MustCompile(`, (\d+) `)
+	countReason = regexp.MustCompile(`^(\d+) (.+)$`)
+)
+
+// parseScheduler takes a FailedScheduling message apart.
+func parseScheduler(msg string) schedulerWords {
+	msg = strings.TrimSpace(msg)
+	w := schedulerWords{nodes: -1, quote: msg}
+	rest := msg
+	if m := nodesAvailable.FindStringSubmatch(msg); m != nil {
+		w.nodes, _ = strconv.Atoi(m[2])
+		rest = msg[len(m[0]):]
+	}
+	if at := postFilter.FindStringIndex(rest); at != nil && w.nodes >= 0 {
+		tail := rest[at[1]:]
+		if strings.Contains(tail, "found a potential placement") {
+			w.preempting = strings.TrimSuffix(strings.TrimPrefix(tail, "preemption: "), ".")
+		}
+		w.quote = msg[:len(msg)-len(tail)-1]
+		rest = rest[:at[0]]
+	}
+	rest = strings.TrimSuffix(strings.TrimSpace(rest), ".")
+	for _, part := range strings.Split(nextReason.ReplaceAllString(rest, "\x00$1 "), "\x00") {
+		m := countReason.FindStringSubmatch(part)
+		if m == nil {
+			w.whole = strings.TrimSpace(sentences(w.whole, part))
+			continue
+		}
+		n, _ := strconv.Atoi(m[1])
+		w.reasons = append(w.reasons, refusedNodes{n, m[2]})
+	}
+	return w
+}
+
+// hurdle is a kind of reason for which nodes refuse a pod.
+type hurdle struct {
+	words []string
+	name  string
+}
+
+// hurdles are in the order in which a scheduler's filters run, the last first:
+// a node refused late came closer to taking the pod than one refused early.
+var hurdles = []hurdle{
+	{[]string{"cannot allocate all claims", "extended resource claim", "cannot fit resource", "resourceclaim", "resource claim", "device class", "CEL"}, "dra"},
+	{[]string{"existing pods anti-affinity rules", "pod anti-affinity rules"}, "antiAffinity"},
+	{[]string{"pod affinity rules"}, "podAffinity"},
+	{[]string{"topology spread constraints"}, "spread"},
+	{[]string{
+		"no available volume zone", "PersistentVolume's node affinity", "available persistent volumes to bind",
+		"enough free storage", "non-existent pv", "exceed max volume count", "ReadWriteOncePod", "no available disk",
+	}, "volume"},
+	{[]string{"Insufficient ", "Too many pods"}, "resource"},
+	{[]string{"free ports"}, "ports"},
+	{[]string{"required features"}, "features"},
+	{[]string{"node affinity/selector", "scheduler-enforced node affinity", "pod affinity terms conflict"}, "selector"},
+	{[]string{"taint"}, "taint"},
+	{[]string{"requested node name"}, "nodeName"},
+	{[]string{"were unschedulable", "unknown conditions"}, "cordon"},
+}
+
+// highest picks the hurdle that nodes came closest to.
+func (w schedulerWords) highest() string {
+	for _, h := range hurdles {
+		for _, word := range h.words {
+			if slices.ContainsFunc(w.reasons, func(r refusedNodes) bool { return strings.Contains(r.reason, word) }) {
+				return h.name
+			}
+		}
+	}
+	return ""
+}
+
+// short lists the resources of which nodes have too little.
+func (w schedulerWords) short() []corev1.ResourceName {
+	var out []corev1.ResourceName
+	for _, r := range w.reasons {
+		if name, ok := strings.CutPrefix(r.reason, "Insufficient "); ok {
+			out = append(out, corev1.ResourceName(name))
+		}
+		if r.reason == "Too many pods" {
+			out = append(out, corev1.ResourcePods)
+		}
+	}
+	return out
+}
+
+// key is the same for pods that are refused for the same reasons, however many
+// nodes each saw.
+func (w schedulerWords) key() string {
+	parts := []string{same(w.whole)}
+	for _, r := range w.reasons {
+		parts = append(parts, r.reason)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "|")
+}
+
+// unscheduled explains a pod that is on no node.
+func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {
+	f := Finding{Reason: "Unschedulable", Subject: podSubject(p), Count: 1}
+	d := draft{rank: rankSchedule, when: x.e.Now, indexed: podIndex(p) != ""}
+	if c := podCondition(p, corev1.PodScheduled); c != nil {
+		d.when = c.LastTransitionTime.Time
+	}
+	reason, msg := x.schedulerSays(p)
+	switch {
+	case reason == corev1.PodReasonSchedulingGated || len(p.Spec.SchedulingGates) > 0:
+		gated(&f, p)
+		d.rank, d.key = rankWaiting, "gated"
+	case msg == "":
+		if x.e.Now.Sub(p.CreationTimestamp.Time) < unseenGrace {
+			return
+		}
+		f.Reason, f.Summary = "NoScheduler", "no scheduler has looked at a pod"
+		f.Happened = fmt.Sprintf("%s was made %s ago and no scheduler has said anything about it.", f.Subject, span(x.e.Now.Sub(p.CreationTimestamp.Time)))
+		f.Do = "See whether kube-scheduler runs."
+		if n := p.Spec.SchedulerName; n != "" && n != corev1.DefaultSchedulerName {
+			f.Happened += fmt.Sprintf(" It is left to scheduler %q.", n)
+			f.Do = fmt.Sprintf("See whether scheduler %q is installed and runs.", n)
+			f.PodField = []string{"spec", "schedulerName"}
+		}
+		d.key = "unseen"
+	case strings.Contains(msg, "skip schedule deleting pod"):
+		return
+	case reason == corev1.PodReasonSchedulerError && !nodesAvailable.MatchString(msg):
+		f.Reason, f.Summary = "SchedulerError", "the scheduler stumbled over a pod"
+		f.Happened = f.Subject + " could not be scheduled because of an error in the scheduler."
+		f.Why, f.Do = quote(msg), "It tries again by itself; if it goes on, see the scheduler's log."
+		d.key = "error/" + same(msg)
+	default:
+		w := parseScheduler(msg)
+		f.Why = quote(w.quote)
+		d.key = "schedule/" + w.key()
+		if w.whole != "" && len(w.reasons) == 0 {
+			if x.wholeCluster(&f, p, w) {
+				return
+			}
+		} else {
+			x.nodesRefuse(&f, p, w)
+		}
+		if w.preempting != "" {
+			f.Happened += " It will go on once pods of lower priority have made room: " + w.preempting + "."
+			f.Do = "Wait until they have ended; long grace periods delay it."
+		}
+		scaling, coming := x.scaling(p)
+		f.Happened = sentences(f.Happened, scaling)
+		if coming {
+			f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
+		}
+	}
+	d.Finding = f
+	d.key = workload(p) + "/" + d.key
+	x.add(d)
+}
+
+// schedulerSays returns what the scheduler says about a pod. The condition has
+// the whole message; events are cut off.
+func (x *examiner) schedulerSays(p *corev1.Pod) (reason, msg string) {
+	if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
+		reason, msg = c.Reason, c.Message
+	}
+	if msg != "" {
+		return reason, msg
+	}
+	for _, ev := range x.events.of("Pod", p) {
+		if ev.Reason == "FailedScheduling" && !fromKarpenter(ev) {
+			return orElse(reason, corev1.PodReasonUnschedulable), message(ev)
+		}
+	}
+	return reason, ""
+}
+
+func fromKarpenter(ev *corev1.Event) bool {
+	return ev.Source.Component == "karpenter" || ev.ReportingController == "karpenter"
+}
+
+// scaling says what autoscalers do about the pod, and whether nodes are coming.
+func (x *examiner) scaling(p *corev1.Pod) (said string, coming bool) {
+	for _, ev := range x.events.of("Pod", p) {
+		switch {
+		case ev.Reason == "TriggeredScaleUp":
+			return "The cluster autoscaler is adding nodes for it (" + clause(message(ev)) + ").", true
+		case ev.Reason == "NotTriggerScaleUp":
+			return "The cluster autoscaler cannot help (" + clause(message(ev)) + ").", false
+		case ev.Reason == "Nominated" && fromKarpenter(ev):
+			return "Karpenter is making a node for it (" + clause(message(ev)) + ").", true
+		case (ev.Reason == "FailedScheduling" || ev.Reason == "NoCompatibleInstanceTypes") && fromKarpenter(ev):
+			said := strings.TrimPrefix(message(ev), "Failed to schedule pod, ")
+			return "Karpenter cannot make a node for it (" + clause(said) + ").", false
+		}
+	}
+	return "", false
+}
+
+// clause bounds a message that stands inside a sentence.
+func clause(s string) string {
+	s = strings.TrimSuffix(strings.Join(strings.Fields(s), " "), ".")
+	const most = 300
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + " …"
+	}
+	return s
+}
+
+// gated explains a pod that nobody has released for scheduling yet.
+func gated(f *Finding, p *corev1.Pod) {
+	var gates []string
+	kueue := false
+	for _, g := range p.Spec.SchedulingGates {
+		gates = append(gates, g.Name)
+		kueue = kueue || strings.HasPrefix(g.Name, "kueue.x-k8s.io/")
+	}
+	f.Reason = corev1.PodReasonSchedulingGated
+	f.Summary = "a pod is held back by scheduling gates"
+	f.Happened = fmt.Sprintf("%s is held back by %s.", f.Subject, orElse(list(prefixed("gate ", gates), 3), "scheduling gates"))
+	f.Do = "Whoever set the gate has to remove it."
+	f.PodField = []string{"spec", "schedulingGates"}
+	if kueue {
+		f.Summary = "a pod waits in its queue"
+		f.Do = fmt.Sprintf("Kueue releases it when its queue has room; waiting is normal. See: kubectl get workloads -n %s", p.Namespace)
+		f.PodField = nil
+	}
+}
+
+func prefixed(prefix string, names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = prefix + n
+	}
+	return out
+}
+
+var (
+	claimNotFound = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
+	claimDeleted  = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" is being deleted`)
+	claimNoVolume = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume "([^"]*)"`)
+	deviceClass   = regexp.MustCompile(`device class (\S+) does not exist`)
+	resourceClaim = regexp.MustCompile(`resourceclaim[^"]*"([^"]+)" not found`)
+)
+
+// wholeCluster explains what keeps a pod from all nodes at once. It returns
+// true when a finding about a claim says it already.
+func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) bool {
+	f.Happened = f.Subject + " cannot be scheduled."
+	volume := func(claim string) {
+		if v := volumeOfClaim(&p.Spec, claim); v != "" {
+			f.PodField = []string{"spec", "volumes", v}
+		}
+	}
+	msg := w.whole
+	switch {
+	case strings.Contains(msg, "unbound immediate PersistentVolumeClaims"):
+		f.Reason, f.Summary = "ClaimNotBound", "a pod waits for a volume claim that is not bound"
+		var names []string
+		for _, c := range x.claims {
+			if c.Namespace == p.Namespace && volumeOfClaim(&p.Spec, c.Name) != "" && c.Status.Phase != corev1.ClaimBound {
+				names = append(names, c.Name)
+			}
+		}
+		if len(names) > 0 {
+			if x.noteWaiting(names, p) {
+				return true
+			}
+			f.Summary = "a pod waits for volume claim " + names[0] + ", which is not bound"
+			f.Happened = fmt.Sprintf("%s cannot be scheduled before volume claim %s is bound to a volume.", f.Subject, list(names, 3))
+			volume(names[0])
+			f.Do = fmt.Sprintf("See why it is not: kubectl describe pvc -n %s %s", p.Namespace, names[0])
+		} else {
+			f.Happened = f.Subject + " cannot be scheduled before its volume claims are bound to volumes."
+			f.Do = fmt.Sprintf("See which is not, and why: kubectl get pvc -n %s", p.Namespace)
+		}
+	case claimNotFound.MatchString(msg):
+		name := claimNotFound.FindStringSubmatch(msg)[1]
+		f.Reason, f.Summary = "ClaimNotFound", "volume claim "+name+" does not exist"
+		f.Happened = fmt.Sprintf("%s cannot be scheduled: there is no volume claim %s in namespace %s.", f.Subject, name, p.Namespace)
+		f.Do = "Create it, with mlk_volume_claim for example, or correct the name. Refer to the claim's resource rather than its name, so that it is made first."
+		volume(name)
+	case claimDeleted.MatchString(msg):
+		name := claimDeleted.FindStringSubmatch(msg)[1]
+		f.Reason, f.Summary = "ClaimTerminating", "volume claim "+name+" is being deleted"
+		f.Happened = fmt.Sprintf("%s cannot be scheduled: its volume claim %s is being deleted.", f.Subject, name)
+		f.Do = "Wait until it is gone and make it again, or use another one."
+		volume(name)
+	case claimNoVolume.MatchString(msg):
+		m := claimNoVolume.FindStringSubmatch(msg)
+		f.Reason, f.Summary = "VolumeNotFound", "the volume of claim "+m[1]+" no longer exists"
+		f.Happened = fmt.Sprintf("%s cannot be scheduled: volume claim %s is bound to volume %s, which no longer exists.", f.Subject, m[1], m[2])
+		f.Do = "Restore the volume, or make the claim anew; the data that was only on this volume is lost."
+		volume(m[1])
+	case strings.Contains(msg, "waiting for scheduling gates"):
+		gated(f, p)
+	case strings.Contains(msg, "from a gang"), strings.Contains(msg, "pod group"), strings.Contains(msg, "minCount"):
+		f.Reason, f.Summary = "WaitingForGang", "a pod waits for the rest of its gang"
+		f.Happened = f.Subject + " is scheduled only together with enough other pods of its group, and they are not all there or do not all fit."
+		f.Do = "See the other pods of the group; a group asks for room for all of its pods at once."
+		f.PodField = []string{"spec", "schedulingGroup"}
+	case strings.Contains(msg, "waiting for the preemption"):
+		f.Reason, f.Summary = "WaitingForPreemption", "a pod waits for others to make room"
+		f.Happened = f.Subject + " waits until pods of lower priority have ended."
+		f.Do = "This passes when they have; long grace periods of those pods delay it."
+	case strings.Contains(msg, "pod affinity terms conflict"):
+		f.Reason, f.Summary = "AffinityConflict", "the node affinity of a pod contradicts itself"
+		f.Do = "No node can meet all terms at once: drop one."
+		f.PodField = affinityField
+	case deviceClass.MatchString(msg):
+		f.Reason, f.Summary = "DeviceClassNotFound", "device class "+deviceClass.FindStringSubmatch(msg)[1]+" does not exist"
+		f.Do = "Install the DRA driver that brings it, or name one of: kubectl get deviceclasses"
+		f.PodField = []string{"spec", "resourceClaims"}
+	case resourceClaim.MatchString(msg), strings.Contains(msg, "resourceclaim"), strings.Contains(msg, "resource claim"):
+		f.Reason, f.Summary = "ResourceClaim", "a resource claim of a pod is not ready"
+		f.Happened = f.Subject + " cannot be scheduled before its resource claims (DRA) can be met."
+		f.Do = fmt.Sprintf("See the claims: kubectl describe resourceclaim -n %s", p.Namespace)
+		if m := resourceClaim.FindStringSubmatch(msg); m != nil {
+			f.Reason, f.Summary = "ResourceClaimNotFound", "resource claim "+m[1]+" does not exist"
+			f.Do = "Create it, or correct the name."
+		}
+		f.PodField = []string{"spec", "resourceClaims"}
+	default:
+		f.Summary = "a pod cannot be scheduled"
+		f.Do = kubectlDescribe(p)
+	}
+	return false
+}
+
+// noteWaiting tells the finding about one of the claims, if there is one, that
+// a pod waits for it: a cause and its consequence are one finding.
+func (x *examiner) noteWaiting(claims []string, p *corev1.Pod) bool {
+	for i := range x.drafts {
+		d := &x.drafts[i]
+		for _, name := range claims {
+			if d.rank == rankClaim && d.key == claimKey(p.Namespace, name) {
+				if d.Count == 0 {
+					d.Happened += " " + podSubject(p) + " waits for it."
+				}
+				d.Count++
+				if v := volumeOfClaim(&p.Spec, name); v != "" {
+					d.PodField = []string{"spec", "volumes", v}
+				}
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nodesRefuse explains a pod that nodes refuse one by one.
+func (x *examiner) nodesRefuse(f *Finding, p *corev1.Pod, w schedulerWords) {
+	f.Happened = f.Subject + " cannot be scheduled."
+	s := x.survey(p)
+	kind := w.highest()
+	short := w.short()
+	if len(x.e.Nodes) > 0 && (kind == "resource" || kind == "taint" || kind == "selector" || kind == "cordon") {
+		if r, ok := s.blamed(short); ok {
+			kind = s.explainResource(f, r)
+			if kind == "" {
+				return
+			}
+		}
+	} else if kind == "resource" {
+		s.withoutNodes(f, w)
+		return
+	}
+	switch kind {
+	case "taint":
+		s.explainTaints(f, w)
+	case "selector":
+		s.explainLabels(f)
+	case "cordon":
+		f.Reason, f.Summary = "NodesCordoned", "the nodes that could take a pod are closed to new pods"
+		f.Happened += s.closed()
+		f.Do = "Open them again (kubectl uncordon), wait for those that are not ready, or add nodes."
+	case "resource":
+		s.withoutNodes(f, w)
+	default:
+		x.otherHurdle(f, p, kind)
+	}
+}
+
+var affinityField = []string{"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"}
+
+// otherHurdle explains refusals in which neither capacity nor taints nor
+// labels play a part.
+func (x *examiner) otherHurdle(f *Finding, p *corev1.Pod, kind string) {
+	switch kind {
+	case "dra":
+		f.Reason, f.Summary = "DevicesShort", "no node can meet the resource claims of a pod"
+		f.Happened = f.Subject + " cannot be scheduled: the devices its resource claims ask for are in use, or no node has such."
+		f.Do = "Compare the claims' selectors with what the nodes offer (kubectl get resourceslices), wait for other pods to end, or add nodes."
+		f.PodField = []string{"spec", "resourceClaims"}
+		if g := x.extendedField(p); g != nil {
+			f.PodField = g
+		}
+	case "antiAffinity":
+		f.Reason, f.Summary = "AntiAffinity", "pods that must not share a node leave no room for a pod"
+		f.Do = "Add nodes, or make the anti-affinity rule a preference. A rule of a pod that already runs counts too."
+		f.PodField = []string{"spec", "affinity", "podAntiAffinity"}
+	case "podAffinity":
+		f.Reason, f.Summary = "PodAffinity", "no node has the pods that a pod wants beside it"
+		f.Do = "See that pods with those labels run in the same namespace, and that the nodes have the topology label of the rule."
+		f.PodField = []string{"spec", "affinity", "podAffinity"}
+	case "spread":
+		f.Reason, f.Summary = "TopologySpread", "the topology spread of a pod leaves no node"
+		f.Do = "Raise max_skew, allow ScheduleAnyway, or add nodes in the domains that have fewer pods. Nodes without the topology label never count."
+		f.PodField = []string{"spec", "topologySpreadConstraints"}
+	case "ports":
+		f.Reason, f.Summary = "HostPortTaken", "the host ports of a pod are taken on every node"
+		f.Do = "Two pods with host_network or the same host port cannot share a node: use other ports, or add nodes."
+		f.PodField = []string{"spec", "hostNetwork"}
+		for _, c := range p.Spec.Containers {
+			for _, port := range c.Ports {
+				if port.HostPort != 0 && !p.Spec.HostNetwork {
+					f.PodField = []string{"spec", "containers", c.Name, "ports"}
+				}
+			}
+		}
+	case "features":
+		f.Reason, f.Summary = "NodeFeatures", "no node supports a feature that a pod uses"
+		f.Do = "Use nodes with a newer kubelet, or leave the feature out."
+	case "nodeName":
+		f.Reason, f.Summary = "NodeName", "the node that a pod asks for by name is not there"
+		f.Do = "Correct the node's name."
+		f.PodField = []string{"spec", "nodeName"}
+	case "volume":
+		x.volumeHurdle(f, p)
+	default:
+		f.Summary = "a pod cannot be scheduled"
+		f.Do = kubectlDescribe(p)
+	}
+}
+
+// extendedField is the field by which the pod asks for devices, if it does.
+func (x *examiner) extendedField(p *corev1.Pod) []string {
+	for i := range p.Spec.Containers {
+		if f := acceleratorField(&p.Spec, p.Spec.Containers[i].Name); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (x *examiner) volumeHurdle(f *Finding, p *corev1.Pod) {
+	f.Reason = "VolumePlacement"
+	var claim, volume string
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			claim, volume = v.PersistentVolumeClaim.ClaimName, v.Name
+			break
+		}
+	}
+	if volume != "" {
+		f.PodField = []string{"spec", "volumes", volume}
+	}
+	subject := "a volume of a pod"
+	if claim != "" {
+		subject = "volume claim " + claim
+	}
+	switch {
+	case strings.Contains(f.Why, "ReadWriteOncePod"):
+		f.Summary = subject + " is in use by another pod"
+		f.Happened += " A claim with access mode ReadWriteOncePod serves one pod at a time."
+		f.Do = "Wait for the other pod to end, or use access mode ReadWriteOnce or ReadWriteMany."
+	case strings.Contains(f.Why, "exceed max volume count"):
+		f.Summary = "the nodes cannot attach more volumes"
+		f.Do = "Add nodes, or let fewer pods with volumes run on each."
+	case strings.Contains(f.Why, "non-existent pv"):
+		f.Reason, f.Summary = "VolumeNotFound", "the volume of a claim no longer exists"
+		f.Do = "Restore the volume, or make the claim anew."
+	case strings.Contains(f.Why, "enough free storage"):
+		f.Summary = "no node can reach enough free storage for " + subject
+		f.Do = "Make the claim smaller, use another storage class, or add storage where the pod may run."
+	case strings.Contains(f.Why, "persistent volumes to bind"):
+		f.Summary = "no volume fits " + subject + " on any node the pod may use"
+		f.Do = "A class without a provisioner needs a PersistentVolume made by hand that fits in size, access mode and node; see: kubectl get pv"
+	case strings.Contains(f.Why, "no available disk"):
+		f.Summary = "a disk of a pod is in use on every node"
+		f.Do = "Wait for the pod that uses it, or give this one a volume of its own."
+	default:
+		f.Summary = subject + " lies where the pod may not run"
+		f.Happened += " A volume that belongs to one zone or node binds its pods to it, and nodes there do not fit or are full."
+		f.Do = "Free or add nodes in the volume's zone, or make the claim with a class that binds on first use (WaitForFirstConsumer), so that the volume follows the pod."
+	}
+}

@@ -17,30 +17,39 @@ const quoteBytes = 1000
 
 // lastLines returns the last lines of a log, bounded in number and width.
 func lastLines(s string) string {
+	const width = 300
+	lines := tail(s)
+	for i, l := range lines {
+		if len(l) > width {
+			lines[i] = strings.ToValidUTF8(l[:width], "") + " …"
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tail returns the last lines that say something.
+func tail(s string) []string {
 	s = strings.TrimRight(strings.ReplaceAll(s, "\r", "\n"), "\n \t")
 	if s == "" {
-		return ""
+		return nil
 	}
 	lines := slices.DeleteFunc(strings.Split(s, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
 	if len(lines) > logLines {
 		lines = lines[len(lines)-logLines:]
 	}
-	const width = 300
 	for i, l := range lines {
-		l = strings.TrimRight(l, " \t")
-		if len(l) > width {
-			l = strings.ToValidUTF8(l[:width], "") + " …"
-		}
-		lines[i] = l
+		lines[i] = strings.TrimRight(l, " \t")
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
-// quote bounds what somebody said; the end is what tells.
+// quote bounds what somebody said. Errors begin with what was tried and end
+// with why it did not work, so the middle goes first.
 func quote(s string) string {
-	s = lastLines(s)
+	s = strings.TrimSpace(strings.Join(tail(s), "\n"))
 	if len(s) > quoteBytes {
-		s = "… " + strings.ToValidUTF8(s[len(s)-quoteBytes:], "")
+		const head = quoteBytes / 3
+		s = strings.ToValidUTF8(s[:head], "") + " … " + strings.ToValidUTF8(s[len(s)-quoteBytes+head:], "")
 	}
 	return s
 }
@@ -74,10 +83,12 @@ func span(d time.Duration) string {
 		return "less than a second"
 	case d < 2*time.Minute:
 		return d.Round(time.Second).String()
-	case d < time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 	case d < 48*time.Hour:
-		return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Minute).String(), "0s"), "h0m")
+		s := strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		if strings.HasSuffix(s, "h0m") {
+			s = strings.TrimSuffix(s, "0m")
+		}
+		return s
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
@@ -112,14 +123,6 @@ const combined = "(combined from similar events): "
 // same returns a text without what differs between two reports of the same problem.
 func same(s string) string {
 	return random.ReplaceAllString(strings.TrimPrefix(s, combined), "#")
-}
-
-// article returns "a" or "an" before a word.
-func article(word string) string {
-	if word != "" && strings.ContainsRune("aeiouAEIOU", rune(word[0])) {
-		return "an " + word
-	}
-	return "a " + word
 }
 
 func sorted[T ~string](s []T) []T {

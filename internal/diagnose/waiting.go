@@ -25,16 +25,16 @@ func (x *examiner) waiting(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerSta
 		f.Happened = fmt.Sprintf("The image name %q of %s cannot be parsed.", specImage(c, s), what)
 		f.Do = "Write it as registry/repository:tag or registry/repository@sha256:…, in lower case and without a scheme such as https://."
 		f.PodField = c.field("image")
-		x.grace(&d, &f, "cannot be parsed")
+		x.grace(&d, &f)
 	case "ErrImageNeverPull":
 		f.Summary = "the image of " + what + " is not on its node"
 		f.Happened = fmt.Sprintf("Image %q is not on node %s, and the pull policy Never forbids to fetch it.", specImage(c, s), p.Spec.NodeName)
 		f.Do = "Load the image onto the node, or set image_pull_policy to IfNotPresent."
 		f.PodField = c.field("imagePullPolicy")
-		x.grace(&d, &f, "")
+		x.grace(&d, &f)
 	case "CreateContainerConfigError":
 		configError(c, w.Message)
-		x.grace(&d, &f, "")
+		x.grace(&d, &f)
 	case "CreateContainerError", "PreCreateHookError":
 		f.Happened = fmt.Sprintf("The container runtime of node %s cannot create %s.", p.Spec.NodeName, what)
 		createError(c, w.Message)
@@ -128,7 +128,7 @@ func (x *examiner) waitingSince(p *corev1.Pod, s *corev1.ContainerStatus) time.T
 
 // grace makes a configuration error certain once what it lacks had time to be
 // made in the same apply.
-func (x *examiner) grace(d *draft, f *Finding, _ string) {
+func (x *examiner) grace(d *draft, f *Finding) {
 	age := x.e.Now.Sub(d.when)
 	f.Certain = age >= configGrace
 	if age >= time.Second {
@@ -237,7 +237,7 @@ func createError(c *cause, msg string) {
 	}
 }
 
-var backOffPull = regexp.MustCompile(`^Back-off pulling image "[^"]*":? ?`)
+var backOffPull = regexp.MustCompile(`^Back-off pulling image "[^"]*":? ?(ErrImagePull: )?`)
 
 // pull explains an image that does not come.
 func (x *examiner) pull(p *corev1.Pod, s *corev1.ContainerStatus, c *cause, d *draft) {
@@ -255,14 +255,14 @@ func (x *examiner) pull(p *corev1.Pod, s *corev1.ContainerStatus, c *cause, d *d
 			return ev.Reason == "Failed" && strings.HasPrefix(message(ev), "Error: ErrImagePull") && ofContainer(ev, s.Name)
 		})
 	}
-	f.Why = quote(backOffPull.ReplaceAllString(w.Message, ""))
+	said := backOffPull.ReplaceAllString(w.Message, "")
 	pulls := 0
 	for _, r := range failed {
 		pulls = max(pulls, r.times)
 	}
 	if len(failed) > 0 {
-		if told := message(failed[0].newest); f.Why == "" && !strings.HasPrefix(told, "Error: ") {
-			f.Why = quote(told)
+		if told := message(failed[0].newest); said == "" && !strings.HasPrefix(told, "Error: ") {
+			said = told
 		}
 		f.Certain = pulls >= pullsCertain
 	} else {
@@ -273,7 +273,8 @@ func (x *examiner) pull(p *corev1.Pod, s *corev1.ContainerStatus, c *cause, d *d
 		f.Happened += fmt.Sprintf(" It was tried %s with the same error.", times(pulls))
 	}
 	f.PodField = c.field("image")
-	pullAdvice(c, image, f.Why)
+	f.Why = quote(said)
+	pullAdvice(c, image, said)
 	d.key = strings.Join([]string{"pull", s.Name, image, f.Reason}, "/")
 }
 
