@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/config"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/statedir"
@@ -46,6 +47,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
+	// The components' packages register flags of their own for every command line.
+	pflag.CommandLine.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
 	name := c.PersistentFlags().String("name", "default", "name of the cluster")
 	c.AddCommand(up(name), down(name), status(name), kubeconfig(name), list(), supervise(name))
 	return c
