@@ -27,9 +27,13 @@ type Message struct {
 	At path.Path
 }
 
-// Detail joins the parts of the message into paragraphs.
+// Detail joins the parts of the message into paragraphs. An attribute inside
+// another is named first: (gpu.count).
 func (m Message) Detail() string {
 	var parts []string
+	if len(m.At.Steps()) > 1 {
+		parts = append(parts, "("+m.At.String()+")")
+	}
 	for _, p := range []string{m.Happened, m.Why, m.Stands, m.Do} {
 		if p = strings.TrimSpace(p); p != "" {
 			parts = append(parts, p)
@@ -43,7 +47,7 @@ func (m Message) Error() diag.Diagnostic {
 	if len(m.At.Steps()) == 0 {
 		return diag.NewErrorDiagnostic(m.Summary, m.Detail())
 	}
-	return diag.NewAttributeErrorDiagnostic(m.At, m.Summary, m.Detail())
+	return diag.NewAttributeErrorDiagnostic(m.line(), m.Summary, m.Detail())
 }
 
 // Warning makes the message a warning: something succeeded but will surprise.
@@ -51,5 +55,15 @@ func (m Message) Warning() diag.Diagnostic {
 	if len(m.At.Steps()) == 0 {
 		return diag.NewWarningDiagnostic(m.Summary, m.Detail())
 	}
-	return diag.NewAttributeWarningDiagnostic(m.At, m.Summary, m.Detail())
+	return diag.NewAttributeWarningDiagnostic(m.line(), m.Summary, m.Detail())
+}
+
+// line is the attribute whose line Terraform shows. It finds attributes of the
+// resource only: for a path into one it would point at the whole resource.
+func (m Message) line() path.Path {
+	p := m.At
+	for len(p.Steps()) > 1 {
+		p = p.ParentPath()
+	}
+	return p
 }
