@@ -46,6 +46,7 @@ func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest,
 		resp.Diagnostics.Append(r.wrongCluster(r.title(m)))
 		return
 	}
+	mem.mend(m.Base().Objects)
 	refs := mem.refs(r.def.Owns)
 	slices.Reverse(refs)
 	for _, ref := range refs {
@@ -73,7 +74,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 	if live == nil || string(live.GetUID()) != mem.uid(ref) {
 		return nil // gone, or somebody else's of the same name
 	}
-	if claim := claimOf(live); claim != "" && claim != mem.Claim {
+	if claimOf(live) != "" && !mem.mine(live) {
 		return diag.Diagnostics{diags.Message{
 			Summary:  clip(fmt.Sprintf("%s was left alone", ref)),
 			Happened: "It belongs to another state by now: another workspace, or another resource of this one, has taken it over.",
@@ -96,7 +97,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 // removes the oldest of those that were left before.
 func (r *Resource[M, P]) release(ctx context.Context, client *kube.Client, m P, ref kube.Ref, mem memory) (bool, diag.Diagnostics) {
 	live, err := client.Get(ctx, ref)
-	if err != nil || live == nil || string(live.GetUID()) != mem.uid(ref) || claimOf(live) != mem.Claim {
+	if err != nil || live == nil || string(live.GetUID()) != mem.uid(ref) || !mem.mine(live) {
 		return false, nil // remove sorts it out
 	}
 	rel := r.def.Release((*M)(m), kube.Live{ref.Kind.Kind: live})

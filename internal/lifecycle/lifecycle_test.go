@@ -223,6 +223,23 @@ func TestDeleteLeavesWhatAnotherStateTookOver(t *testing.T) {
 	}
 }
 
+func TestTaintedObjectIsDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	if out := w.Apply(ctx, config()); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	uid := w.api.Get("Job", "default", "one").GetUID()
+	w.Tainted = true
+	if out := w.Apply(ctx, config(map[string]any{"backoff_limit": 1})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	if job := w.api.Get("Job", "default", "one"); job == nil || job.GetUID() == uid {
+		t.Error("the tainted Job was not replaced")
+	}
+}
+
 func TestCollectedAfterSuccessStaysInState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -36,6 +37,9 @@ type memory struct {
 	LastSeen time.Time `json:"last_seen,omitzero"`
 	// Foreign is set when the objects bear the claim of another state.
 	Foreign bool `json:"foreign,omitempty"`
+
+	// lost is set when there was nothing to remember: see mend.
+	lost bool
 }
 
 // remembered is one object. A fingerprint that is still the same means that
@@ -119,6 +123,33 @@ func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
 			UID: string(o.GetUID()), Fingerprint: fingerprint(o),
 		})
 	}
+}
+
+// mend takes from the state what private state does not say: Terraform deletes
+// a tainted resource that it replaces without handing its private state over.
+// The uid then has to do without the claim.
+func (m *memory) mend(objects types.List) {
+	if len(m.Objects) > 0 {
+		return
+	}
+	m.lost = true
+	for _, e := range objects.Elements() {
+		o, ok := e.(types.Object)
+		if !ok {
+			continue
+		}
+		part := func(name string) string {
+			s, _ := o.Attributes()[name].(types.String)
+			return s.ValueString()
+		}
+		m.Objects = append(m.Objects, remembered{Kind: part("kind"), Namespace: part("namespace"), Name: part("name"), UID: part("uid")})
+	}
+}
+
+// mine reports whether a live object bears the claim of this state, as far as
+// this state knows its claim.
+func (m memory) mine(o *kube.Object) bool {
+	return m.lost || claimOf(o) == m.Claim
 }
 
 // uid returns the uid this state knows the object by; "" when it knows none.

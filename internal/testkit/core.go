@@ -202,6 +202,11 @@ func (c *Core) Apply(ctx context.Context, config map[string]any) Outcome {
 		return out
 	}
 	if config != nil && !prior.IsNull() && (len(out.Replace) > 0 || c.Tainted) {
+		if c.Tainted {
+			// Terraform plans a tainted resource as if there were none, so that the
+			// half of the plan that deletes it has no private data.
+			c.Private = nil
+		}
 		gone := c.Apply(ctx, nil)
 		if gone.Errors() != "" {
 			return gone

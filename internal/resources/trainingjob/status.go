@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
@@ -46,7 +47,7 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 		return wait.Of(wait.Failed, phaseFailed, c.Reason, c.Message)
 	}
 	pods := podsOf(job, seen.Pods)
-	v := look(job, pods)
+	v := look(m, job, pods)
 	switch {
 	case level == levelCreated:
 		v.Outcome = wait.Done
@@ -65,7 +66,7 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 }
 
 // look gives the phase of an unfinished run.
-func look(job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
+func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 	if s := job.Spec.Suspend; s != nil && *s {
 		return wait.Of(wait.Progressing, phaseSuspended, "JobSuspended", "The Job is suspended, by a queue or by somebody")
 	}
@@ -76,7 +77,7 @@ func look(job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 		return wait.Of(wait.Progressing, phaseRunning, c.Reason, "The run has succeeded; its pods are being stopped")
 	}
 	for _, p := range pods {
-		if runs(p, mainContainer(job)) {
+		if runs(p, mainContainer(m)) {
 			return wait.Of(wait.Progressing, phaseRunning, "", fmt.Sprintf("Pod %s is running%s", p.Name, tries(job)))
 		}
 	}
@@ -163,12 +164,12 @@ func runs(p *corev1.Pod, main string) bool {
 	return false
 }
 
-// mainContainer is the container that trains: desired puts it first.
-func mainContainer(job *batchv1.Job) string {
-	if c := job.Spec.Template.Spec.Containers; len(c) > 0 {
-		return c[0].Name
+// mainContainer is the container that trains.
+func mainContainer(m *Model) string {
+	if m.ContainerName.IsNull() {
+		return podspec.DefaultContainer
 	}
-	return ""
+	return m.ContainerName.ValueString()
 }
 
 // observe fills times and result. What the cluster no longer shows, because
@@ -187,7 +188,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if t := job.Status.CompletionTime; t != nil {
 		m.CompletionTime = moment(t)
 	}
-	if r, ok := report(job, podsOf(job, seen.Pods)); ok {
+	if r, ok := report(mainContainer(m), podsOf(job, seen.Pods)); ok {
 		m.Result = r
 	}
 	return nil
@@ -196,7 +197,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 func moment(t *metav1.Time) types.String { return types.StringValue(t.UTC().Format(time.RFC3339)) }
 
 // report returns what the newest pod that succeeded reported.
-func report(job *batchv1.Job, pods []*corev1.Pod) (types.Map, bool) {
+func report(main string, pods []*corev1.Pod) (types.Map, bool) {
 	var newest *corev1.ContainerStateTerminated
 	for _, p := range pods {
 		if p.Status.Phase != corev1.PodSucceeded {
@@ -204,7 +205,7 @@ func report(job *batchv1.Job, pods []*corev1.Pod) (types.Map, bool) {
 		}
 		for _, s := range p.Status.ContainerStatuses {
 			t := s.State.Terminated
-			if s.Name == mainContainer(job) && t != nil && (newest == nil || t.FinishedAt.After(newest.FinishedAt.Time)) {
+			if s.Name == main && t != nil && (newest == nil || t.FinishedAt.After(newest.FinishedAt.Time)) {
 				newest = t
 			}
 		}
