@@ -244,20 +244,18 @@ func (r *Resources) fields(to fieldsBelow) {
 	b := to.to(to.at.AtName("resources"), "resources")
 	b.add(b.at)
 	b.name("limits", "limits")
-	if r.Requests != nil {
-		b.name("requests", "requests")
-	} else {
-		b.name("limits", "requests")
-	}
+	b.name("requests", "requests")
 	b.name("claims", "claims")
 	for name := range r.Limits {
 		b.add(b.at.AtName("limits").AtMapKey(name), "limits", name)
-		if _, ok := r.Requests[name]; !ok {
-			b.add(b.at.AtName("limits").AtMapKey(name), "requests", name)
-		}
+		// A request that follows the limit is null here, and shows up when
+		// somebody makes it another.
+		b.add(b.at.AtName("requests").AtMapKey(name), "requests", name)
 	}
 	for name := range r.Requests {
-		b.add(b.at.AtName("requests").AtMapKey(name), "requests", name)
+		if _, limited := r.Limits[name]; !limited {
+			b.add(b.at.AtName("requests").AtMapKey(name), "requests", name)
+		}
 	}
 	for name := range r.Claims {
 		c := b.to(b.at.AtName("claims").AtMapKey(name), "claims", name)
