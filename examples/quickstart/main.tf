@@ -70,5 +70,7 @@ resource "mlk_training_job" "resnet" {
     "mlk.dev/simulate" = "succeed:after=3s,message={\"accuracy\":\"0.93\",\"checkpoint\":\"/checkpoints/epoch-90.pt\"}"
   }
 
+  # A real training takes longer, and so does the first pull of its image.
   wait_for = "completed"
+  timeouts = { create = "5m" }
 }
