@@ -29,7 +29,7 @@ provider "mlk" {
 # Volumes are made where the pod runs, and may grow later.
 resource "mlk_storage_class" "fast" {
   name                   = "fast"
-  storage_provisioner            = var.provisioner
+  storage_provisioner    = var.provisioner
   volume_binding_mode    = "WaitForFirstConsumer"
   allow_volume_expansion = true
 }

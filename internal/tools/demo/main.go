@@ -77,30 +77,35 @@ func (d demo) up(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(d.dir, "demo.auto.tfvars"), fmt.Appendf(nil, "kubeconfig = %q\n", kubeconfig), 0o600); err != nil {
 		return err
 	}
-	// The lock file holds the checksum of the provider as it was last built.
-	if err := os.RemoveAll(filepath.Join(d.dir, ".terraform.lock.hcl")); err != nil {
+	if err := d.withProvider(ctx, "apply", "-input=false", "-auto-approve"); err != nil {
 		return err
-	}
-	for _, args := range [][]string{{"init", "-input=false"}, {"apply", "-input=false", "-auto-approve"}} {
-		if err := d.terraform(ctx, args...); err != nil {
-			return err
-		}
 	}
 	d.explain(kubeconfig)
 	return nil
 }
 
-func (d demo) down(ctx context.Context) error {
-	_, err := os.Stat(filepath.Join(d.dir, "terraform.tfstate"))
-	if err == nil && d.running(ctx) {
-		if err := d.terraform(ctx, "destroy", "-input=false", "-auto-approve"); err != nil {
-			return err
-		}
-	}
-	if err := cli.Run(ctx, d.root, d.devcluster, "down", "--name", cluster); err != nil {
+// withProvider runs the CLI with the provider as it is built now; the lock file
+// holds the checksum of the one before.
+func (d demo) withProvider(ctx context.Context, args ...string) error {
+	if err := os.RemoveAll(filepath.Join(d.dir, ".terraform.lock.hcl")); err != nil {
 		return err
 	}
-	return d.clean()
+	if err := d.terraform(ctx, "init", "-input=false"); err != nil {
+		return err
+	}
+	return d.terraform(ctx, args...)
+}
+
+func (d demo) down(ctx context.Context) error {
+	// A destroy that fails is reported, but everything it left goes with the cluster.
+	var destroyed error
+	if _, err := os.Stat(filepath.Join(d.dir, "terraform.tfstate")); err == nil && d.running(ctx) {
+		destroyed = d.withProvider(ctx, "destroy", "-input=false", "-auto-approve")
+	}
+	if err := cli.Run(ctx, d.root, d.devcluster, "down", "--name", cluster); err != nil {
+		return errors.Join(destroyed, err)
+	}
+	return errors.Join(destroyed, d.clean())
 }
 
 func (d demo) running(ctx context.Context) bool {
