@@ -7,9 +7,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -59,25 +61,37 @@ func table(description string, validators ...validator.Map) schema.MapAttribute 
 }
 
 func object(description string, attributes map[string]schema.Attribute, validators ...validator.Object) schema.SingleNestedAttribute {
-	return schema.SingleNestedAttribute{Optional: true, MarkdownDescription: description, Attributes: attributes, Validators: validators}
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: description, Attributes: attributes, Validators: validators, CustomType: typeOf(attributes),
+	}
 }
 
 func objects(description string, attributes map[string]schema.Attribute, validators ...validator.Object) schema.ListNestedAttribute {
 	return schema.ListNestedAttribute{
 		Optional: true, MarkdownDescription: description,
-		NestedObject: schema.NestedAttributeObject{Attributes: attributes, Validators: validators},
+		NestedObject: schema.NestedAttributeObject{Attributes: attributes, Validators: validators, CustomType: typeOf(attributes)},
 	}
 }
 
 func byName(description string, keys validator.String, attributes map[string]schema.Attribute, validators ...validator.Object) schema.MapNestedAttribute {
 	a := schema.MapNestedAttribute{
 		Optional: true, MarkdownDescription: description,
-		NestedObject: schema.NestedAttributeObject{Attributes: attributes, Validators: validators},
+		NestedObject: schema.NestedAttributeObject{Attributes: attributes, Validators: validators, CustomType: typeOf(attributes)},
 	}
 	if keys != nil {
 		a.Validators = []validator.Map{mapvalidator.KeysAre(keys), mapvalidator.NoNullValues()}
 	}
 	return a
+}
+
+// typeOf is the type of an object with the attributes. The framework would make
+// it anew, with all that is below it, each time it looks at a value.
+func typeOf(attributes map[string]schema.Attribute) basetypes.ObjectType {
+	out := basetypes.ObjectType{AttrTypes: make(map[string]attr.Type, len(attributes))}
+	for name, a := range attributes {
+		out.AttrTypes[name] = a.GetType()
+	}
+	return out
 }
 
 // changing adds what a change of a top-level attribute does.

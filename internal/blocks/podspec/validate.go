@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -62,41 +63,43 @@ func Validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	return d.ds
 }
 
-// mainNames are the attributes of the main container the checks look at.
-var mainNames = struct{ maps, objects []string }{
-	maps:    []string{"env", "env_value_from", "ports"},
-	objects: []string{"resources"},
-}
-
 func declare(ctx context.Context, c tfsdk.Config) (*declared, diag.Diagnostics) {
 	d := &declared{}
 	var ds diag.Diagnostics
-	for name, into := range map[string]any{
-		"container_name": &d.name, "gpu": &d.gpu, "volumes": &d.volumes, "init_containers": &d.init,
-		"extra_containers": &d.extra, "resource_claims": &d.claims,
-	} {
-		ds.Append(c.GetAttribute(ctx, path.Root(name), into)...)
+	var all map[string]tftypes.Value
+	if err := c.Raw.As(&all); err != nil {
+		return d, nil // nothing is configured
 	}
+	// Decoding is dear and most attributes are null, which the zero values are.
+	read := func(name string, into any) {
+		if v, ok := all[name]; ok && !v.IsNull() {
+			ds.Append(c.GetAttribute(ctx, path.Root(name), into)...)
+		}
+	}
+	read("container_name", &d.name)
+	read("gpu", &d.gpu)
+	read("volumes", &d.volumes)
+	read("init_containers", &d.init)
+	read("extra_containers", &d.extra)
+	read("resource_claims", &d.claims)
 	var size quantity.Value
-	ds.Append(c.GetAttribute(ctx, path.Root("shared_memory"), &size)...)
+	read("shared_memory", &size)
 	d.sharedMemory = size.StringValue
 
-	main := declaredContainer{main: true, prefix: path.Empty(), at: path.Root("container_name"), attributes: map[string]attr.Value{}}
+	var env, from, ports types.Map
+	var resources types.Object
+	read("env", &env)
+	read("env_value_from", &from)
+	read("ports", &ports)
+	read("resources", &resources)
+	main := declaredContainer{main: true, prefix: path.Empty(), at: path.Root("container_name"), attributes: map[string]attr.Value{
+		"env": env, "env_value_from": from, "ports": ports, "resources": resources,
+	}}
 	switch {
 	case d.name.IsNull():
 		main.name = DefaultContainer
 	case !d.name.IsUnknown():
 		main.name = d.name.ValueString()
-	}
-	for _, name := range mainNames.maps {
-		var v types.Map
-		ds.Append(c.GetAttribute(ctx, path.Root(name), &v)...)
-		main.attributes[name] = v
-	}
-	for _, name := range mainNames.objects {
-		var v types.Object
-		ds.Append(c.GetAttribute(ctx, path.Root(name), &v)...)
-		main.attributes[name] = v
 	}
 	d.containers = append(d.containers, main)
 	extra := d.extra.Elements()
