@@ -156,7 +156,8 @@ func attributes() schema.Schema {
 			"everything else (`labels`, `backoff_limit`, `active_deadline_seconds`, `ttl_seconds_after_finished`, `suspend`, …) is changed in place. " +
 			"With `lifecycle { create_before_destroy = true }` the new run starts before the old one goes.\n\n" +
 			"A finished run is never run again by accident: when its Job is collected after `ttl_seconds_after_finished`, or deleted by somebody, it stays in the state with its `result`. " +
-			"To run again on purpose, change `triggers`. A run that was deleted before it finished is planned again.",
+			"To run again on purpose, change `triggers`. A run that was deleted before it finished is planned again.\n\n" +
+			"`wait_for = \"running\"` is reached when the main container has run for 5 seconds, or has ended well: a program that crashes at its start does not count as running.",
 		Attributes: all,
 	}
 }

@@ -59,7 +59,7 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	case v.Phase == phaseSuspended && m.Suspend.ValueBool():
 		v.Outcome, v.Message = wait.Done, "Suspended as configured"
 	case level == levelScheduled && (v.Phase == phaseRunning || slices.ContainsFunc(pods, scheduled)),
-		level == levelRunning && v.Phase == phaseRunning:
+		level == levelRunning && v.Phase == phaseRunning && lasts(m, pods, seen.Now):
 		v.Outcome = wait.Done
 	}
 	return v
@@ -81,7 +81,8 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 			return wait.Of(wait.Progressing, phaseRunning, "", fmt.Sprintf("Pod %s is running%s", p.Name, tries(job)))
 		}
 	}
-	if ready := job.Status.Ready; ready != nil && *ready > 0 {
+	// The Job's own count lags behind its pods: it serves who may not see them.
+	if ready := job.Status.Ready; ready != nil && *ready > 0 && len(pods) == 0 {
 		return wait.Of(wait.Progressing, phaseRunning, "", "A pod is running"+tries(job))
 	}
 	for _, p := range pods {
@@ -145,6 +146,34 @@ func active(p *corev1.Pod) bool {
 func scheduled(p *corev1.Pod) bool {
 	c := podCondition(p, corev1.PodScheduled)
 	return active(p) && (p.Spec.NodeName != "" || c != nil && c.Status == corev1.ConditionTrue)
+}
+
+// steady is how long a container must have run before the run counts as
+// running. A program that cannot start (a missing module, a wrong argument)
+// ends within seconds, and each of its tries looks like a running container
+// until then.
+const steady = 5 * time.Second
+
+// lasts reports whether the run has been running for long enough to believe it.
+// Clocks that disagree by more than that are not waited for.
+func lasts(m *Model, pods []*corev1.Pod, now time.Time) bool {
+	known := false
+	for _, p := range pods {
+		if !runs(p, mainContainer(m)) {
+			continue
+		}
+		known = true
+		i := slices.IndexFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == mainContainer(m) })
+		if i < 0 || p.Status.ContainerStatuses[i].State.Running == nil {
+			return true // it has ended well
+		}
+		s := p.Status.ContainerStatuses[i]
+		age := now.Sub(s.State.Running.StartedAt.Time)
+		if (age >= steady || age < -steady) && (s.Started == nil || *s.Started) {
+			return true
+		}
+	}
+	return !known
 }
 
 // runs reports whether a pod's main container runs, or ran without fault before

@@ -72,6 +72,10 @@ const (
 	unscheduled = `{metadata: {name: p}, status: {phase: Pending, conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: 0/4 nodes are available}]}}`
 	bound       = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Pending, conditions: [{type: PodScheduled, status: "True"}]}}`
 	running     = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, state: {running: {}}}]}}`
+	young       = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, state: {running: {startedAt: "1969-12-31T23:59:56Z"}}}]}}`
+	older       = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, started: true, state: {running: {startedAt: "1969-12-31T23:59:55Z"}}}]}}`
+	ahead       = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, state: {running: {startedAt: "1970-01-01T00:00:09Z"}}}]}}`
+	probing     = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, started: false, state: {running: {startedAt: "1969-12-31T23:00:00Z"}}}]}}`
 	crashing    = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Running, containerStatuses: [{name: main, state: {waiting: {reason: CrashLoopBackOff}}}, {name: side, state: {running: {}}}]}}`
 	finished    = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Succeeded}}`
 	crashed     = `{metadata: {name: p}, spec: {nodeName: n}, status: {phase: Failed}}`
@@ -93,6 +97,12 @@ func TestReady(t *testing.T) {
 		"not scheduled":          {fresh, []string{unscheduled}, [4]wait.Outcome{done, progressing, progressing, progressing}, "Pending", "Unschedulable"},
 		"scheduled":              {fresh, []string{bound}, [4]wait.Outcome{done, done, progressing, progressing}, "Pending", ""},
 		"running":                {fresh, []string{running}, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
+		"has just started":       {fresh, []string{young}, [4]wait.Outcome{done, done, progressing, progressing}, "Running", ""},
+		"has run for a while":    {fresh, []string{older}, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
+		"one of two has":         {fresh, []string{young, older}, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
+		"a clock far ahead":      {fresh, []string{ahead}, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
+		"startup probe pending":  {fresh, []string{probing}, [4]wait.Outcome{done, done, progressing, progressing}, "Running", ""},
+		"counted, yet crashing":  {`status: {ready: 1}`, []string{crashing}, [4]wait.Outcome{done, done, progressing, progressing}, "Pending", ""},
 		"only a sidecar runs":    {fresh, []string{crashing}, [4]wait.Outcome{done, done, progressing, progressing}, "Pending", ""},
 		"ready by count":         {`status: {ready: 1}`, nil, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
 		"pod has succeeded":      {fresh, []string{finished}, [4]wait.Outcome{done, done, done, progressing}, "Running", ""},
