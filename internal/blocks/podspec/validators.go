@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -238,12 +237,11 @@ func (c choiceOf) ValidateObject(_ context.Context, req validator.ObjectRequest,
 
 // known returns the text of a string attribute that is neither null nor unknown.
 func known(v attr.Value) (string, bool) {
-	s, ok := v.(basetypes.StringValuable)
+	s, ok := v.(interface{ ValueString() string })
 	if !ok || v.IsNull() || v.IsUnknown() {
 		return "", false
 	}
-	t, ds := s.ToStringValue(context.Background())
-	return t.ValueString(), !ds.HasError()
+	return s.ValueString(), true
 }
 
 // isSet reports whether an attribute is known and not null.
