@@ -59,7 +59,7 @@ func tally(events io.Reader, to io.Writer) (result, error) {
 	var total result
 	type key struct{ pkg, test string }
 	output := map[key][]string{}
-	failed := map[string]int{}
+	ran, failed := map[string]int{}, map[string]int{}
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
@@ -69,6 +69,9 @@ func tally(events io.Reader, to io.Writer) (result, error) {
 			continue
 		}
 		k := key{e.Package, e.Test}
+		if e.Test != "" && e.Action == "run" {
+			ran[e.Package]++
+		}
 		show := func() {
 			for _, line := range output[k] {
 				fmt.Fprint(to, line)
@@ -88,7 +91,7 @@ func tally(events io.Reader, to io.Writer) (result, error) {
 		case e.Test != "" && e.Action == "skip":
 			total.skipped++
 			show()
-		case e.Action == "pass":
+		case e.Action == "pass" && ran[e.Package] > 0:
 			fmt.Fprintf(to, "ok    %s (%.1fs)\n", e.Package, e.Elapsed)
 		case e.Action == "fail":
 			fmt.Fprintf(to, "FAIL  %s (%.1fs)\n", e.Package, e.Elapsed)

@@ -43,8 +43,19 @@ func TestTally(t *testing.T) {
 			want:  result{passed: 1, failed: 1},
 			shown: []string{"exit status 3"},
 		},
-		"a package without tests counts nothing": {
-			events: `{"Action":"skip","Package":"p"}` + "\n",
+		"a package whose tests passed is one line": {
+			events: `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Elapsed":2}
+`,
+			want:  result{passed: 1},
+			shown: []string{"ok    p (2.0s)"},
+		},
+		"a package without tests, or without any that -run chose, is silent": {
+			events: `{"Action":"skip","Package":"p"}
+{"Action":"pass","Package":"q","Elapsed":1}
+`,
+			hidden: []string{"p", "q"},
 		},
 		"what is not an event is shown": {
 			events: "go: downloading example.com v1\n",

@@ -111,6 +111,13 @@ func step(name string, do func() error) result {
 	return result{passed: 1}
 }
 
+// prepare is a step that checks nothing: it counts only when it fails.
+func prepare(name string, do func() error) result {
+	got := step(name, do)
+	got.passed = 0
+	return got
+}
+
 func makeTarget(ctx context.Context, s site, target string) error {
 	return cli.Run(ctx, s.root, "make", "--no-print-directory", target)
 }
@@ -118,7 +125,7 @@ func makeTarget(ctx context.Context, s site, target string) error {
 // check is what needs no cluster and no test: form, docs, examples.
 func check(ctx context.Context, s site) result {
 	var total result
-	total.add(step("install", func() error { return makeTarget(ctx, s, "install") }))
+	total.add(prepare("install", func() error { return makeTarget(ctx, s, "install") }))
 	total.add(step("format of Go", func() error { return golangci(ctx, s, "fmt", "--diff") }))
 	total.add(step("format of HCL", func() error { return terraformFmt(ctx, s, "-check", "-diff") }))
 	total.add(step("docs", func() error {
@@ -198,7 +205,7 @@ func acceptance(ctx context.Context, s site) (total result) {
 		targets = []string{"build", "install"}
 	}
 	for _, target := range targets {
-		if got := step(target, func() error { return makeTarget(ctx, s, target) }); got.failed > 0 {
+		if got := prepare(target, func() error { return makeTarget(ctx, s, target) }); got.failed > 0 {
 			return got
 		}
 	}
@@ -215,14 +222,14 @@ func acceptance(ctx context.Context, s site) (total result) {
 			total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), env, "./..."))
 		}
 		name := "testacc-" + strconv.Itoa(os.Getpid())
-		if got := step("devcluster up", func() error { return devcluster(ctx, s, "up", "--name", name) }); got.failed > 0 {
+		if got := prepare("devcluster up", func() error { return devcluster(ctx, s, "up", "--name", name) }); got.failed > 0 {
 			total.add(got)
 			return total
 		}
 		defer func() {
 			done, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 			defer cancel()
-			total.add(step("devcluster down", func() error { return devcluster(done, s, "down", "--name", name) }))
+			total.add(prepare("devcluster down", func() error { return devcluster(done, s, "down", "--name", name) }))
 		}()
 		out, err := exec.CommandContext(ctx, filepath.Join(s.root, "bin", "devcluster"), "kubeconfig", "--name", name).Output()
 		if err != nil {
