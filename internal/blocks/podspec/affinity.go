@@ -159,7 +159,7 @@ func (a *PodAffinity) apply() (required []corev1ac.PodAffinityTermApplyConfigura
 		required = append(required, a.Required[i].apply())
 	}
 	for i := range a.Preferred {
-		t := a.Preferred[i].PodTerm.apply()
+		t := a.Preferred[i].apply()
 		preferred = append(preferred, corev1ac.WeightedPodAffinityTermApplyConfiguration{Weight: a.Preferred[i].Weight.ValueInt32Pointer(), PodAffinityTerm: &t})
 	}
 	return required, preferred

@@ -55,12 +55,12 @@ func (m *Model) Fields(at path.Path, segments ...string) diags.Fields {
 
 	main := spec.to(at, "containers", m.containerName())
 	main.name("container_name")
-	m.Container.fields(main)
+	m.fields(main)
 	m.gpuFields(main)
 	for name, e := range m.ExtraContainers {
 		c := spec.to(at.AtName("extra_containers").AtMapKey(name), "containers", name)
 		c.add(c.at)
-		e.Container.fields(c)
+		e.fields(c)
 		c.name("restart_policy", "restartPolicy")
 		c.name("restart_policy_rules", "restartPolicyRules")
 	}
@@ -69,7 +69,7 @@ func (m *Model) Fields(at path.Path, segments ...string) diags.Fields {
 		init := &m.InitContainers[i]
 		c := spec.to(at.AtName("init_containers").AtListIndex(i), "initContainers", init.Name.ValueString())
 		c.add(c.at)
-		init.Container.fields(c)
+		init.fields(c)
 		c.name("name", "name")
 		c.name("restart_policy", "restartPolicy")
 		c.name("restart_policy_rules", "restartPolicyRules")

@@ -1,7 +1,6 @@
 package podspec
 
 import (
-	"context"
 	"encoding/json"
 	cli "flag"
 	"fmt"
@@ -27,7 +26,7 @@ var podSchema = schema.Schema{Attributes: Attributes(Options{})}
 
 // value turns plain data into a Terraform value of the type; what is missing is
 // null. The word UNKNOWN stands for a value that is not known yet.
-func value(t *testing.T, typ tftypes.Type, v any) tftypes.Value {
+func value(t testing.TB, typ tftypes.Type, v any) tftypes.Value {
 	t.Helper()
 	if v == nil {
 		return tftypes.NewValue(typ, nil)
@@ -82,21 +81,21 @@ func value(t *testing.T, typ tftypes.Type, v any) tftypes.Value {
 	return tftypes.Value{}
 }
 
-func rawOf(t *testing.T, document string) tftypes.Value {
+func rawOf(t testing.TB, document string) tftypes.Value {
 	t.Helper()
 	var in map[string]any
 	if err := yaml.Unmarshal([]byte(document), &in); err != nil {
 		t.Fatal(err)
 	}
-	return value(t, podSchema.Type().TerraformType(context.Background()), in)
+	return value(t, podSchema.Type().TerraformType(t.Context()), in)
 }
 
 // modelOf decodes attributes as the lifecycle does.
-func modelOf(t *testing.T, raw tftypes.Value) *Model {
+func modelOf(t testing.TB, raw tftypes.Value) *Model {
 	t.Helper()
 	var m Model
 	plan := tfsdk.Plan{Schema: podSchema, Raw: raw}
-	if ds := plan.Get(context.Background(), &m); ds.HasError() {
+	if ds := plan.Get(t.Context(), &m); ds.HasError() {
 		t.Fatal(ds)
 	}
 	return &m
@@ -222,7 +221,6 @@ func TestRoundTrip(t *testing.T) {
 
 func TestEncode(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	for _, name := range shapes(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -231,8 +229,8 @@ func TestEncode(t *testing.T) {
 				t.Fatal(err)
 			}
 			raw := rawOf(t, string(b))
-			state := tfsdk.State{Schema: podSchema, Raw: tftypes.NewValue(podSchema.Type().TerraformType(ctx), nil)}
-			if ds := state.Set(ctx, modelOf(t, raw)); ds.HasError() {
+			state := tfsdk.State{Schema: podSchema, Raw: tftypes.NewValue(podSchema.Type().TerraformType(t.Context()), nil)}
+			if ds := state.Set(t.Context(), modelOf(t, raw)); ds.HasError() {
 				t.Fatal(ds)
 			}
 			if diff, err := raw.Diff(state.Raw); err != nil || len(diff) > 0 {
@@ -244,7 +242,6 @@ func TestEncode(t *testing.T) {
 
 func TestEncodeKeepsEmptyApartFromNull(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	raw := rawOf(t, `
 image: x
 command: []
@@ -258,8 +255,8 @@ security_context: {}
 extra_containers: {a: {image: other, ports: {}}}
 init_containers: []
 `)
-	state := tfsdk.State{Schema: podSchema, Raw: tftypes.NewValue(podSchema.Type().TerraformType(ctx), nil)}
-	if ds := state.Set(ctx, modelOf(t, raw)); ds.HasError() {
+	state := tfsdk.State{Schema: podSchema, Raw: tftypes.NewValue(podSchema.Type().TerraformType(t.Context()), nil)}
+	if ds := state.Set(t.Context(), modelOf(t, raw)); ds.HasError() {
 		t.Fatal(ds)
 	}
 	if diff, err := raw.Diff(state.Raw); err != nil || len(diff) > 0 {
@@ -280,7 +277,7 @@ func TestNames(t *testing.T) {
 
 func TestEveryAttributeIsDescribed(t *testing.T) {
 	t.Parallel()
-	if ds := podSchema.ValidateImplementation(context.Background()); ds.HasError() {
+	if ds := podSchema.ValidateImplementation(t.Context()); ds.HasError() {
 		t.Fatal(ds)
 	}
 	var walk func(at string, all map[string]schema.Attribute)
@@ -320,8 +317,7 @@ func BenchmarkApply(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var t testing.T
-	m := modelOf(&t, rawOf(&t, string(raw)))
+	m := modelOf(b, rawOf(b, string(raw)))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ds := m.Apply(); ds.HasError() {
