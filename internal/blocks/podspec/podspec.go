@@ -166,7 +166,7 @@ func (m *Model) Apply() (*corev1ac.PodTemplateSpecApplyConfiguration, diag.Diagn
 func (m *Model) applyContainers(spec *corev1ac.PodSpecApplyConfiguration) diag.Diagnostics {
 	var ds diag.Diagnostics
 	mounts := m.mounts()
-	main, mds := m.Container.apply(m.containerName(), mounts)
+	main, mds := m.apply(m.containerName(), mounts)
 	ds.Append(mds...)
 	ds.Append(m.GPU.limit(main)...)
 	spec.Containers = make([]corev1ac.ContainerApplyConfiguration, 0, 1+len(m.ExtraContainers))
