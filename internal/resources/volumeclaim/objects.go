@@ -110,7 +110,7 @@ func fields(m *Model) diags.Fields {
 	return f
 }
 
-func adopt(live kube.Live) (*Model, diag.Diagnostics) {
+func adopt(live kube.Live, _ *Model) (*Model, diag.Diagnostics) {
 	pvc, ds := claimOf(live)
 	if pvc == nil {
 		return &Model{}, ds

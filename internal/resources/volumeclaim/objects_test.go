@@ -189,7 +189,7 @@ func TestAdoptManifests(t *testing.T) {
 func roundTrip(t *testing.T, o map[string]any) {
 	t.Helper()
 	live := served(o)
-	m, ds := adopt(live)
+	m, ds := adopt(live, nil)
 	if ds.HasError() {
 		t.Fatalf("adopt: %v", ds)
 	}
@@ -237,7 +237,7 @@ func TestAdopt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tt.spec["resources"] = map[string]any{"requests": map[string]any{"storage": "5Gi"}}
-			got, ds := adopt(kube.Live{claimKind: {Object: map[string]any{"apiVersion": "v1", "kind": claimKind, "spec": tt.spec}}})
+			got, ds := adopt(kube.Live{claimKind: {Object: map[string]any{"apiVersion": "v1", "kind": claimKind, "spec": tt.spec}}}, nil)
 			if ds.HasError() {
 				t.Fatal(ds)
 			}
