@@ -138,6 +138,10 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 	if n > 1 {
 		f.Happened += fmt.Sprintf(" It has ended %s in this pod.", times(n))
 	}
+	if sick := sickDevices(p, s); sick != "" && d.rank >= rankCrash {
+		f.Happened += " " + sick
+		f.Do = fmt.Sprintf("Have node %s looked at (kernel log, Xid events) and keep off it meanwhile.", p.Spec.NodeName)
+	}
 	// One quote: a termination message taken from the log is the log.
 	if f.Log != "" && f.Why != "" {
 		if strings.Contains(f.Log, f.Why) && strings.Contains(f.Why, "\n") {
@@ -163,6 +167,18 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 		d.crashKey = ""
 	}
 	x.failure(d, p, j)
+}
+
+// sickDevices tells of devices of the container that were found unhealthy.
+func sickDevices(p *corev1.Pod, s *corev1.ContainerStatus) string {
+	for _, r := range s.AllocatedResourcesStatus {
+		for _, d := range r.Resources {
+			if d.Health == corev1.ResourceHealthStatusUnhealthy {
+				return fmt.Sprintf("Its device %s (%s) on node %s is reported as unhealthy.", d.ResourceID, r.Name, p.Spec.NodeName)
+			}
+		}
+	}
+	return ""
 }
 
 // ranMark stands in a text where the running time goes.

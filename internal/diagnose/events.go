@@ -118,6 +118,21 @@ func ofContainer(ev *corev1.Event, container string) bool {
 	return path == "" || strings.HasSuffix(path, "{"+container+"}")
 }
 
+func newest(events []*corev1.Event, reasons ...string) *corev1.Event {
+	if i := slices.IndexFunc(events, hasReason(reasons...)); i >= 0 {
+		return events[i]
+	}
+	return nil
+}
+
+// newestWarning finds what was last complained of, for reasons not known here.
+func newestWarning(events []*corev1.Event) *corev1.Event {
+	if i := slices.IndexFunc(events, func(ev *corev1.Event) bool { return ev.Type == corev1.EventTypeWarning }); i >= 0 {
+		return events[i]
+	}
+	return nil
+}
+
 func hasReason(reasons ...string) func(*corev1.Event) bool {
 	return func(ev *corev1.Event) bool { return slices.Contains(reasons, ev.Reason) }
 }

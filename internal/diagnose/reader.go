@@ -30,11 +30,11 @@ func NewReader(c kubernetes.Interface) Reader { return clientReader{c} }
 
 type clientReader struct{ c kubernetes.Interface }
 
-// paged lists page by page until most items are there.
+// paged lists page by page, as many pages as most items fill.
 func paged[T any](ctx context.Context, opts metav1.ListOptions, most int, list func(context.Context, metav1.ListOptions) ([]T, string, error)) ([]T, error) {
 	var out []T
 	opts.Limit = pageSize
-	for {
+	for page := 1; ; page++ {
 		items, more, err := list(ctx, opts)
 		out = append(out, items...)
 		switch {
@@ -45,7 +45,7 @@ func paged[T any](ctx context.Context, opts metav1.ListOptions, most int, list f
 			return out, err
 		case more == "":
 			return out, nil
-		case len(out) >= most:
+		case page*pageSize >= most:
 			return out, ErrTruncated
 		}
 		opts.Continue = more
@@ -149,7 +149,7 @@ func (r clientReader) Logs(ctx context.Context, namespace, pod, container string
 	if err != nil {
 		return "", err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	// The server may be a proxy that does not know the limit.
 	b, err := io.ReadAll(io.LimitReader(stream, logBytes))
 	return string(b), err

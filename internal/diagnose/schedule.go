@@ -330,6 +330,10 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 		f.Happened = fmt.Sprintf("%s cannot be scheduled: volume claim %s is bound to volume %s, which no longer exists.", f.Subject, m[1], m[2])
 		f.Do = "Restore the volume, or make the claim anew; the data that was only on this volume is lost."
 		volume(m[1])
+	case strings.Contains(msg, "no nodes available to schedule pods"):
+		f.Reason, f.Summary = "NoNodes", "the cluster has no nodes"
+		f.Happened = f.Subject + " cannot be scheduled: the cluster has no node at all."
+		f.Do = "Add nodes, or see why those there should be have not joined."
 	case strings.Contains(msg, "waiting for scheduling gates"):
 		gated(f, p)
 	case strings.Contains(msg, "from a gang"), strings.Contains(msg, "pod group"), strings.Contains(msg, "minCount"):
@@ -344,7 +348,7 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 	case strings.Contains(msg, "pod affinity terms conflict"):
 		f.Reason, f.Summary = "AffinityConflict", "the node affinity of a pod contradicts itself"
 		f.Do = "No node can meet all terms at once: drop one."
-		f.PodField = affinityField
+		f.PodField = affinityField()
 	case deviceClass.MatchString(msg):
 		f.Reason, f.Summary = "DeviceClassNotFound", "device class "+deviceClass.FindStringSubmatch(msg)[1]+" does not exist"
 		f.Do = "Install the DRA driver that brings it, or name one of: kubectl get deviceclasses"
@@ -384,142 +388,4 @@ func (x *examiner) noteWaiting(claims []string, p *corev1.Pod) bool {
 		}
 	}
 	return false
-}
-
-// nodesRefuse explains a pod that nodes refuse one by one.
-func (x *examiner) nodesRefuse(f *Finding, p *corev1.Pod, w schedulerWords) {
-	f.Happened = f.Subject + " cannot be scheduled."
-	s := x.survey(p)
-	kind := w.highest()
-	short := w.short()
-	if len(x.e.Nodes) > 0 && (kind == "resource" || kind == "taint" || kind == "selector" || kind == "cordon") {
-		if r, ok := s.blamed(short); ok {
-			kind = s.explainResource(f, r)
-			if kind == "" {
-				return
-			}
-		}
-	} else if kind == "resource" {
-		s.withoutNodes(f, w)
-		return
-	}
-	switch kind {
-	case "taint":
-		s.explainTaints(f, w)
-	case "selector":
-		s.explainLabels(f)
-	case "cordon":
-		f.Reason, f.Summary = "NodesCordoned", "the nodes that could take a pod are closed to new pods"
-		f.Happened += s.closed()
-		f.Do = "Open them again (kubectl uncordon), wait for those that are not ready, or add nodes."
-	case "resource":
-		s.withoutNodes(f, w)
-	default:
-		x.otherHurdle(f, p, kind)
-	}
-}
-
-var affinityField = []string{"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"}
-
-// otherHurdle explains refusals in which neither capacity nor taints nor
-// labels play a part.
-func (x *examiner) otherHurdle(f *Finding, p *corev1.Pod, kind string) {
-	switch kind {
-	case "dra":
-		f.Reason, f.Summary = "DevicesShort", "no node can meet the resource claims of a pod"
-		f.Happened = f.Subject + " cannot be scheduled: the devices its resource claims ask for are in use, or no node has such."
-		f.Do = "Compare the claims' selectors with what the nodes offer (kubectl get resourceslices), wait for other pods to end, or add nodes."
-		f.PodField = []string{"spec", "resourceClaims"}
-		if g := x.extendedField(p); g != nil {
-			f.PodField = g
-		}
-	case "antiAffinity":
-		f.Reason, f.Summary = "AntiAffinity", "pods that must not share a node leave no room for a pod"
-		f.Do = "Add nodes, or make the anti-affinity rule a preference. A rule of a pod that already runs counts too."
-		f.PodField = []string{"spec", "affinity", "podAntiAffinity"}
-	case "podAffinity":
-		f.Reason, f.Summary = "PodAffinity", "no node has the pods that a pod wants beside it"
-		f.Do = "See that pods with those labels run in the same namespace, and that the nodes have the topology label of the rule."
-		f.PodField = []string{"spec", "affinity", "podAffinity"}
-	case "spread":
-		f.Reason, f.Summary = "TopologySpread", "the topology spread of a pod leaves no node"
-		f.Do = "Raise max_skew, allow ScheduleAnyway, or add nodes in the domains that have fewer pods. Nodes without the topology label never count."
-		f.PodField = []string{"spec", "topologySpreadConstraints"}
-	case "ports":
-		f.Reason, f.Summary = "HostPortTaken", "the host ports of a pod are taken on every node"
-		f.Do = "Two pods with host_network or the same host port cannot share a node: use other ports, or add nodes."
-		f.PodField = []string{"spec", "hostNetwork"}
-		for _, c := range p.Spec.Containers {
-			for _, port := range c.Ports {
-				if port.HostPort != 0 && !p.Spec.HostNetwork {
-					f.PodField = []string{"spec", "containers", c.Name, "ports"}
-				}
-			}
-		}
-	case "features":
-		f.Reason, f.Summary = "NodeFeatures", "no node supports a feature that a pod uses"
-		f.Do = "Use nodes with a newer kubelet, or leave the feature out."
-	case "nodeName":
-		f.Reason, f.Summary = "NodeName", "the node that a pod asks for by name is not there"
-		f.Do = "Correct the node's name."
-		f.PodField = []string{"spec", "nodeName"}
-	case "volume":
-		x.volumeHurdle(f, p)
-	default:
-		f.Summary = "a pod cannot be scheduled"
-		f.Do = kubectlDescribe(p)
-	}
-}
-
-// extendedField is the field by which the pod asks for devices, if it does.
-func (x *examiner) extendedField(p *corev1.Pod) []string {
-	for i := range p.Spec.Containers {
-		if f := acceleratorField(&p.Spec, p.Spec.Containers[i].Name); f != nil {
-			return f
-		}
-	}
-	return nil
-}
-
-func (x *examiner) volumeHurdle(f *Finding, p *corev1.Pod) {
-	f.Reason = "VolumePlacement"
-	var claim, volume string
-	for _, v := range p.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil {
-			claim, volume = v.PersistentVolumeClaim.ClaimName, v.Name
-			break
-		}
-	}
-	if volume != "" {
-		f.PodField = []string{"spec", "volumes", volume}
-	}
-	subject := "a volume of a pod"
-	if claim != "" {
-		subject = "volume claim " + claim
-	}
-	switch {
-	case strings.Contains(f.Why, "ReadWriteOncePod"):
-		f.Summary = subject + " is in use by another pod"
-		f.Happened += " A claim with access mode ReadWriteOncePod serves one pod at a time."
-		f.Do = "Wait for the other pod to end, or use access mode ReadWriteOnce or ReadWriteMany."
-	case strings.Contains(f.Why, "exceed max volume count"):
-		f.Summary = "the nodes cannot attach more volumes"
-		f.Do = "Add nodes, or let fewer pods with volumes run on each."
-	case strings.Contains(f.Why, "non-existent pv"):
-		f.Reason, f.Summary = "VolumeNotFound", "the volume of a claim no longer exists"
-		f.Do = "Restore the volume, or make the claim anew."
-	case strings.Contains(f.Why, "enough free storage"):
-		f.Summary = "no node can reach enough free storage for " + subject
-		f.Do = "Make the claim smaller, use another storage class, or add storage where the pod may run."
-	case strings.Contains(f.Why, "persistent volumes to bind"):
-		f.Summary = "no volume fits " + subject + " on any node the pod may use"
-		f.Do = "A class without a provisioner needs a PersistentVolume made by hand that fits in size, access mode and node; see: kubectl get pv"
-	case strings.Contains(f.Why, "no available disk"):
-		f.Summary = "a disk of a pod is in use on every node"
-		f.Do = "Wait for the pod that uses it, or give this one a volume of its own."
-	default:
-		f.Summary = subject + " lies where the pod may not run"
-		f.Happened += " A volume that belongs to one zone or node binds its pods to it, and nodes there do not fit or are full."
-		f.Do = "Free or add nodes in the volume's zone, or make the claim with a class that binds on first use (WaitForFirstConsumer), so that the volume follows the pod."
-	}
 }
