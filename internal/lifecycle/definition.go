@@ -40,9 +40,10 @@ type Definition[M any] struct {
 	Fields func(m *M) diags.Fields
 	// Adopt turns live objects into a model that, applied, would change
 	// nothing. What it cannot say the lifecycle puts into patch. It serves
-	// import and, attribute by attribute, drift. Attributes of Common and the
-	// namespace are filled by the lifecycle.
-	Adopt func(live kube.Live) (*M, diag.Diagnostics)
+	// import and, attribute by attribute, drift. Where two ways of writing mean
+	// the same it keeps that of prior, which is nil on import. Attributes of
+	// Common and the namespace are filled by the lifecycle.
+	Adopt func(live kube.Live, prior *M) (*M, diag.Diagnostics)
 	// Observe fills the computed attributes other than those of Common. What
 	// the cluster no longer shows keeps its value.
 	Observe func(m *M, seen Seen) diag.Diagnostics
@@ -71,6 +72,9 @@ type Definition[M any] struct {
 	// Trusts reports whether at this level of wait_for the cluster's own
 	// retries are left to end the wait, so that a crash is not yet a failure.
 	Trusts func(level string) bool
+	// Waits reports whether an update has something to wait for. Nil: always.
+	// Where an earlier wait has not succeeded, every update waits.
+	Waits func(prior, wanted *M) bool
 	// Validate checks what the configuration alone decides and no validator of a
 	// single attribute can see. Values may be unknown.
 	Validate func(ctx context.Context, c tfsdk.Config) diag.Diagnostics

@@ -85,7 +85,7 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 // says in patch.
 func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Diagnostics) {
 	all := kube.Live{ref.Kind.Kind: live}
-	model, ds := r.def.Adopt(all)
+	model, ds := r.def.Adopt(all, nil)
 	if ds.HasError() {
 		return nil, ds
 	}

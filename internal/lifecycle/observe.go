@@ -119,11 +119,18 @@ func (r *Resource[M, P]) observe(ctx context.Context, s schema.Schema, prior tft
 			patched = true
 			continue
 		}
-		at, ok := fields.Find(append([]string{d.key}, d.segments...))
-		if !ok {
-			continue
+		full := append([]string{d.key}, d.segments...)
+		// A list without keys, or a struct that is gone, may be the work of
+		// several attributes.
+		at := fields.FindBelow(full)
+		if len(at) == 0 {
+			if one, ok := fields.Find(full); ok {
+				at = []path.Path{one}
+			}
 		}
-		prior = transplant(prior, adopted, at.Steps())
+		for _, a := range at {
+			prior = transplant(prior, adopted, a.Steps())
+		}
 	}
 	if patched {
 		tree := map[string]any{}
@@ -147,7 +154,7 @@ func (r *Resource[M, P]) observe(ctx context.Context, s schema.Schema, prior tft
 // Common attributes that no object shows are taken from m.
 func (r *Resource[M, P]) adopt(ctx context.Context, s schema.Schema, m P, seen Seen) (tftypes.Value, diag.Diagnostics) {
 	null := tftypes.NewValue(s.Type().TerraformType(ctx), nil)
-	got, ds := r.def.Adopt(seen.Live)
+	got, ds := r.def.Adopt(seen.Live, (*M)(m))
 	if ds.HasError() {
 		return null, ds
 	}

@@ -81,7 +81,7 @@ func thingDefinition() lifecycle.Definition[thing] {
 			}
 			return f
 		},
-		Adopt: func(live kube.Live) (*thing, diag.Diagnostics) {
+		Adopt: func(live kube.Live, _ *thing) (*thing, diag.Diagnostics) {
 			m := &thing{Memory: quantity.Null()}
 			job, err := kube.Typed[batchv1.Job](live, "Job")
 			if err != nil || job == nil {

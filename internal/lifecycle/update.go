@@ -79,6 +79,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	w := &writer[M, P]{r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", uids: known, save: save}
 	old := mem.refs(r.def.Owns)
+	waits := mem.Pending || r.def.Waits == nil || r.def.Waits(prior, model)
 	ds = w.apply(ctx)
 	resp.Diagnostics.Append(ds...)
 	if !w.wrote {
@@ -87,8 +88,14 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	if !ds.HasError() {
 		resp.Diagnostics.Append(r.prune(ctx, client, m, old, want, mem)...)
 	}
-	if !resp.Diagnostics.HasError() && ctx.Err() == nil {
+	switch {
+	case resp.Diagnostics.HasError() || ctx.Err() != nil:
+	case waits:
 		resp.Diagnostics.Append(w.await(ctx)...)
+	default:
+		mem.Pending = false
+		w.seen, ds = r.look(ctx, client, m, w.live)
+		resp.Diagnostics.Append(ds...)
 	}
 	w.finish(ctx, &resp.Diagnostics)
 }

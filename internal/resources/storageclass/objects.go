@@ -70,7 +70,7 @@ func fields(*Model) diags.Fields {
 	return f
 }
 
-func adopt(live kube.Live) (*Model, diag.Diagnostics) {
+func adopt(live kube.Live, _ *Model) (*Model, diag.Diagnostics) {
 	sc, err := kube.Typed[storagev1.StorageClass](live, kube.StorageClass.Kind)
 	if err != nil {
 		return nil, unreadable(err)

@@ -169,7 +169,7 @@ func roundTrip(t *testing.T, o map[string]any) *Model {
 			o[field] = filled
 		}
 	}
-	m, ds := adopt(live)
+	m, ds := adopt(live, nil)
 	if ds.HasError() {
 		t.Fatalf("adopt: %v", ds)
 	}
@@ -209,7 +209,7 @@ func TestAdopt(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, ds := adopt(kube.Live{kind: {Object: tt.object}})
+			got, ds := adopt(kube.Live{kind: {Object: tt.object}}, nil)
 			if ds.HasError() {
 				t.Fatal(ds)
 			}

@@ -92,12 +92,16 @@ func fields(m *Model) diags.Fields {
 
 // adopt turns a live Job into a model. What a Job for one pod does not say
 // (parallelism, completionMode, …) is left to patch.
-func adopt(live kube.Live) (*Model, diag.Diagnostics) {
+func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	job, err := kube.Typed[batchv1.Job](live, kube.Job.Kind)
 	if err != nil || job == nil {
 		return &Model{}, undecodable(err)
 	}
-	pod, ds := podspec.Adopt(&job.Spec.Template)
+	var was *podspec.Model
+	if prior != nil {
+		was = &prior.Model
+	}
+	pod, ds := podspec.AdoptLike(&job.Spec.Template, was)
 	m := &Model{Model: pod}
 	if manual := job.Spec.ManualSelector; manual != nil && *manual {
 		// Nothing generated these labels, whatever they are called.

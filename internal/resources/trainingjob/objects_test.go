@@ -219,7 +219,7 @@ func TestAdoptedNamesAreValid(t *testing.T) {
 		o := &kube.Object{Object: map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"name": job}, "spec": map[string]any{
 			"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "main", "image": "x"}}}},
 		}}}
-		m, ds := trainingjob.Definition().Adopt(kube.Live{"Job": o})
+		m, ds := trainingjob.Definition().Adopt(kube.Live{"Job": o}, nil)
 		if ds.HasError() {
 			t.Fatal(ds)
 		}
@@ -350,7 +350,7 @@ func jobOf(t *testing.T, m *trainingjob.Model) map[string]any {
 
 func adopt(t *testing.T, job map[string]any) *trainingjob.Model {
 	t.Helper()
-	m, ds := trainingjob.Definition().Adopt(kube.Live{"Job": {Object: job}})
+	m, ds := trainingjob.Definition().Adopt(kube.Live{"Job": {Object: job}}, nil)
 	if ds.HasError() {
 		t.Fatalf("%v", ds)
 	}

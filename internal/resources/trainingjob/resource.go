@@ -126,6 +126,7 @@ func Definition() lifecycle.Definition[Model] {
 		Pods:        func(run string) string { return "batch.kubernetes.io/job-name=" + run },
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
+		Waits:       waits,
 		Validate:    validate,
 		Plan:        plan,
 		Vanished:    vanished,

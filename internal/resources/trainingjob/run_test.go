@@ -1,8 +1,10 @@
 package trainingjob_test
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,8 +131,11 @@ func TestRunNameChangesWithTheRun(t *testing.T) {
 // runName is the name that a create plans.
 func runName(t *testing.T, c config) string {
 	t.Helper()
-	p := newPlanner(t)
-	return p.create(c).text("run_name")
+	out := newWorld(t).Plan(t.Context(), c)
+	if out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	return planned(out, "run_name")
 }
 
 func TestPlanKeepsTheRun(t *testing.T) {
@@ -148,13 +153,13 @@ func TestPlanKeepsTheRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlanner(t)
-			prior := p.create(tc.before).applied()
-			plan := p.update(prior, tc.after)
-			if len(plan.replace) > 0 {
-				t.Errorf("replaced for %v", plan.replace)
+			w := newWorld(t)
+			w.apply(t, tc.before)
+			out := w.Plan(t.Context(), tc.after)
+			if out.Errors() != "" || len(out.Replace) > 0 {
+				t.Errorf("replaced for %v: %s", out.Replace, out.Errors())
 			}
-			if got, want := plan.text("run_name"), prior.text("run_name"); got != want {
+			if got, want := planned(out, "run_name"), w.Attribute("run_name"); got != want {
 				t.Errorf("run_name %s, want %s", got, want)
 			}
 		})
@@ -183,16 +188,17 @@ func TestPlanReplacesTheRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlanner(t)
-			plan := p.update(p.create(tc.before).applied(), tc.after)
-			if !strings.Contains(" "+strings.Join(plan.replace, " ")+" ", " "+tc.because+" ") {
-				t.Errorf("replaced for %v, want %s", plan.replace, tc.because)
+			w := newWorld(t)
+			w.apply(t, tc.before)
+			out := w.Plan(t.Context(), tc.after)
+			if !slices.Contains(out.Replace, fmt.Sprintf("AttributeName(%q)", tc.because)) {
+				t.Errorf("replaced for %v, want %s", out.Replace, tc.because)
 			}
-			if got := plan.text("run_name"); got != tc.run {
+			if got := planned(out, "run_name"); got != tc.run {
 				t.Errorf("run_name %q, want %q", got, tc.run)
 			}
-			if (tc.warning != "") != (len(plan.warnings) == 1) || tc.warning != "" && !strings.Contains(plan.warnings[0], tc.warning+": known only after") {
-				t.Errorf("warnings %q, want one that names %s", plan.warnings, tc.warning)
+			if got := out.Warnings(); (tc.warning == "") != (got == "") || !strings.Contains(got, tc.warning) || strings.Contains(got, "---") {
+				t.Errorf("warnings %q, want one that names %s", got, tc.warning)
 			}
 		})
 	}
@@ -200,26 +206,66 @@ func TestPlanReplacesTheRun(t *testing.T) {
 
 func TestPlanOfACreate(t *testing.T) {
 	t.Parallel()
-	p := newPlanner(t)
-	if got := p.create(with(vector, config{"run_name": "mine"})).text("run_name"); got != "mine" {
+	if got := runName(t, with(vector, config{"run_name": "mine"})); got != "mine" {
 		t.Errorf("run_name %q", got)
 	}
-	plan := p.create(with(vector, config{"image": notKnown{}}))
-	if got := plan.text("run_name"); got != "" || len(plan.warnings) > 0 {
-		t.Errorf("run_name %q, warnings %v", got, plan.warnings)
+	out := newWorld(t).Plan(t.Context(), with(vector, config{"image": notKnown{}}))
+	if got := planned(out, "run_name"); got != "" || out.Warnings() != "" {
+		t.Errorf("run_name %q, warnings %v", got, out.Warnings())
 	}
 }
 
 func TestPlanOfAResumedRunForgetsItsStart(t *testing.T) {
 	t.Parallel()
-	p := newPlanner(t)
-	prior := p.create(with(vector, config{"suspend": true})).applied()
-	prior = prior.set("start_time", "2026-11-01T08:00:00Z")
-	if got := p.update(prior, with(vector, config{"suspend": false})).text("start_time"); got != "" {
+	w := newWorld(t)
+	w.apply(t, with(vector, config{"suspend": true}))
+	run, _ := w.Attribute("run_name").(string)
+	w.api.Change("Job", "default", run, "kube-controller-manager", func(o map[string]any) {
+		merge(o, map[string]any{"status": map[string]any{"startTime": "2026-11-01T08:00:00Z"}})
+	})
+	if out := w.Refresh(t.Context()); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	if got := planned(w.Plan(t.Context(), with(vector, config{"suspend": false})), "start_time"); got != "" {
 		t.Errorf("start_time %q is planned", got)
 	}
-	if got := p.update(prior, with(vector, config{"suspend": true, "backoff_limit": 1})).text("start_time"); got != "2026-11-01T08:00:00Z" {
+	if got := planned(w.Plan(t.Context(), with(vector, config{"suspend": true, "backoff_limit": 1})), "start_time"); got != "2026-11-01T08:00:00Z" {
 		t.Errorf("start_time %q is planned", got)
+	}
+}
+
+// TestAnEditDoesNotWaitForARun that may be queued for days, but takes what it
+// would have waited for along when it is asked to wait anew.
+func TestAnEditDoesNotWaitForARun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	brief := config{"timeouts": config{"create": "1ms", "update": "1ms"}}
+	w.apply(t, vector)
+	if out := w.Apply(ctx, with(vector, config{"wait_for": "created", "backoff_limit": 1})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	out := w.Apply(ctx, with(with(vector, brief), config{"wait_for": "running"}))
+	if !strings.Contains(out.Errors(), "is not running") {
+		t.Fatalf("another level got %q", out.Errors())
+	}
+	if out = w.Plan(ctx, with(with(vector, brief), config{"wait_for": "running"})); !out.Changed {
+		t.Error("a wait that failed is not done again")
+	}
+}
+
+// TestUpdateLearnsWhatTheRefreshDidNotSee: a run may finish while it is edited.
+func TestUpdateLearnsWhatTheRefreshDidNotSee(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.apply(t, vector)
+	run, _ := w.Attribute("run_name").(string)
+	w.api.Change("Job", "default", run, "kube-controller-manager", func(o map[string]any) {
+		merge(o, map[string]any{"status": map[string]any{"startTime": "2026-11-01T08:00:00Z", "completionTime": "2026-11-01T09:00:00Z"}})
+	})
+	w.apply(t, with(vector, config{"backoff_limit": 1}))
+	if got := w.Attribute("completion_time"); got != "2026-11-01T09:00:00Z" {
+		t.Errorf("completion_time is %v", got)
 	}
 }
 

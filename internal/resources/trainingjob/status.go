@@ -65,6 +65,12 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	return v
 }
 
+// waits reports whether an update has something to wait for: a run does not
+// start again for a new label or TTL, and may be queued for days.
+func waits(prior, wanted *Model) bool {
+	return prior.Suspend.ValueBool() != wanted.Suspend.ValueBool() || prior.WaitFor.ValueString() != wanted.WaitFor.ValueString()
+}
+
 // look gives the phase of an unfinished run.
 func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 	if s := job.Spec.Suspend; s != nil && *s {
@@ -92,6 +98,9 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 	}
 	if i := slices.IndexFunc(pods, active); i >= 0 {
 		return wait.Of(wait.Progressing, phasePending, "", fmt.Sprintf("Pod %s is starting%s", pods[i].Name, tries(job)))
+	}
+	if job.Status.Active > 0 {
+		return wait.Of(wait.Progressing, phasePending, "", "A pod is starting"+tries(job))
 	}
 	return wait.Of(wait.Progressing, phasePending, "", "No pod of the run exists yet"+tries(job))
 }

@@ -227,3 +227,27 @@ func TestObserveWithoutJobKeepsEverything(t *testing.T) {
 		t.Error(d, m.CompletionTime)
 	}
 }
+
+func TestOnlyWhatMovesARunIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		before, after config
+		want          bool
+	}{
+		"a label":              {config{}, config{"labels": config{"a": "b"}}, false},
+		"a ttl":                {config{"ttl_seconds_after_finished": 1}, config{}, false},
+		"resumed":              {config{"suspend": true}, config{"suspend": false}, true},
+		"no longer suspended":  {config{"suspend": true}, config{}, true},
+		"false said":           {config{}, config{"suspend": false}, false},
+		"another level":        {config{}, config{"wait_for": "completed"}, true},
+		"a level, and a label": {config{"wait_for": "completed"}, config{"wait_for": "completed", "labels": config{"a": "b"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			minimal := load(t, "minimal")
+			if got := trainingjob.Definition().Waits(modelOf(t, with(minimal, tc.before)), modelOf(t, with(minimal, tc.after))); got != tc.want {
+				t.Errorf("waits: %v", got)
+			}
+		})
+	}
+}

@@ -3,8 +3,6 @@ package trainingjob_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
 func TestValidate(t *testing.T) {
@@ -51,15 +49,9 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlanner(t)
-			resp, err := p.server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
-				TypeName: "mlk_training_job", Config: p.encode(p.typ, raw(t, p.schema, with(config{"name": "x", "image": "x"}, tc.more))),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := newWorld(t).Validate(t.Context(), with(config{"name": "x", "image": "x"}, tc.more))
 			var got []string
-			for _, d := range resp.Diagnostics {
+			for _, d := range out.Diagnostics {
 				got = append(got, d.Attribute.String()+" "+d.Summary+": "+d.Detail)
 				if len(d.Summary) > 90 {
 					t.Errorf("summary of %d characters: %s", len(d.Summary), d.Summary)
