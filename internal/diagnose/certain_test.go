@@ -163,6 +163,13 @@ func TestCertain(t *testing.T) {
 			events: []corev1.Event{podEvent("a", "Failed", notFound, 1, 20*time.Second), podEvent("a", "Failed", notFound, 1, 10*time.Second), podEvent("a", "Failed", notFound, 0, 0)},
 			want:   []string{"ImageNotFound"},
 		},
+		"two failed pulls, read twice": {
+			pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 20*time.Second))},
+			events: []corev1.Event{
+				named("e1", podEvent("a", "Failed", notFound, 1, 20*time.Second)), named("e1", podEvent("a", "Failed", notFound, 2, 20*time.Second)),
+				named("e1", podEvent("a", "Failed", notFound, 1, 20*time.Second)),
+			},
+		},
 		"three different pull errors": {
 			pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 20*time.Second))},
 			events: []corev1.Event{
@@ -249,6 +256,11 @@ func TestCertain(t *testing.T) {
 
 func disrupted(p *corev1.Pod) {
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"}}
+}
+
+func named(name string, ev corev1.Event) corev1.Event {
+	ev.Namespace, ev.Name = "ml", name
+	return ev
 }
 
 func reasons(fs []Finding) []string {

@@ -15,19 +15,31 @@ type eventIndex map[string][]*corev1.Event
 func eventKey(kind, namespace, name string) string { return kind + "/" + namespace + "/" + name }
 
 // indexEvents sorts the events about the named objects, the newest first. It
-// leaves all others out: a namespace may hold thousands.
+// leaves all others out: a namespace may hold thousands. An event that was read
+// twice, by a watch and by a list, is counted once, as it was seen last.
 func indexEvents(events []corev1.Event, about []string) eventIndex {
 	ix := make(eventIndex, len(about))
 	for _, k := range about {
 		ix[k] = nil
 	}
+	at := map[string]int{}
 	for i := range events {
 		ev := &events[i]
 		o := ev.InvolvedObject
 		k := eventKey(o.Kind, o.Namespace, o.Name)
-		if evs, ok := ix[k]; ok {
-			ix[k] = append(evs, ev)
+		evs, ok := ix[k]
+		if !ok {
+			continue
 		}
+		id := ev.Namespace + "/" + ev.Name
+		if j, twice := at[id]; twice && ev.Name != "" {
+			if count(ev) > count(evs[j]) {
+				evs[j] = ev
+			}
+			continue
+		}
+		at[id] = len(evs)
+		ix[k] = append(evs, ev)
 	}
 	for _, evs := range ix {
 		slices.SortStableFunc(evs, func(a, b *corev1.Event) int { return lastSeen(b).Compare(lastSeen(a)) })
