@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -31,42 +32,65 @@ func (r *Resource[M, P]) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	p := &planner[M, P]{r: r, ctx: ctx, req: req, resp: resp, schema: s, mem: mem}
+	p := &planner[M, P]{r: r, ctx: ctx, schema: s, mem: mem, in: proposal{config: req.Config.Raw, state: req.State.Raw, plan: req.Plan.Raw}}
+	p.run()
+	resp.Plan.Raw = p.out
+	resp.RequiresReplace = append(resp.RequiresReplace, p.replace...)
+	resp.Diagnostics.Append(p.diagnostics...)
+}
+
+// proposal is what Terraform proposes, with null computed attributes already
+// unknown where something changed.
+type proposal struct {
+	config, state, plan tftypes.Value
+}
+
+// planner makes one plan.
+type planner[M any, P based[M]] struct {
+	r      *Resource[M, P]
+	ctx    context.Context
+	schema schema.Schema
+	mem    memory
+	in     proposal
+
+	out         tftypes.Value
+	replace     path.Paths
+	diagnostics diag.Diagnostics
+
+	plan, state, config map[string]tftypes.Value
+	changed             map[string]bool
+}
+
+func (p *planner[M, P]) run() {
+	p.out = p.in.plan
 	switch {
-	case req.Plan.Raw.IsNull():
+	case p.in.plan.IsNull():
 		p.destroy()
-	case req.State.Raw.IsNull():
+	case p.in.state.IsNull():
 		p.create()
 	default:
 		p.update()
 	}
 }
 
-// planner is one call of ModifyPlan.
-type planner[M any, P based[M]] struct {
-	r      *Resource[M, P]
-	ctx    context.Context
-	req    resource.ModifyPlanRequest
-	resp   *resource.ModifyPlanResponse
-	schema schema.Schema
-	mem    memory
-
-	plan, state, config map[string]tftypes.Value
-	changed             map[string]bool
+// given wraps the proposal the way hooks and decoding want it.
+func (p *planner[M, P]) given() (tfsdk.Config, tfsdk.State) {
+	return tfsdk.Config{Schema: p.schema, Raw: p.in.config}, tfsdk.State{Schema: p.schema, Raw: p.in.state}
 }
 
 func (p *planner[M, P]) destroy() {
 	if p.r.def.Plan == nil {
 		return
 	}
-	prior := new(M)
-	p.resp.Diagnostics.Append(p.req.State.Get(p.ctx, prior)...)
-	if p.resp.Diagnostics.HasError() {
+	prior, ds := decode[M](p.ctx, p.schema, p.in.state)
+	p.diagnostics.Append(ds...)
+	if p.diagnostics.HasError() {
 		return
 	}
-	planning := &Planning[M]{Config: p.req.Config, State: p.req.State, Prior: prior, Destroy: true, Changed: func(path.Path) bool { return true }}
+	config, state := p.given()
+	planning := &Planning[M]{Config: config, State: state, Prior: prior, Destroy: true, Changed: func(path.Path) bool { return true }}
 	p.r.def.Plan(p.ctx, planning)
-	p.resp.Diagnostics.Append(planning.Diagnostics...)
+	p.diagnostics.Append(planning.Diagnostics...)
 }
 
 func (p *planner[M, P]) create() {
@@ -86,7 +110,7 @@ func (p *planner[M, P]) update() {
 	}
 	// Nothing to do, and nothing marked as computed by the framework: the
 	// common case, kept cheap.
-	quiet := p.req.Plan.Raw.Equal(p.req.State.Raw) && !p.mem.Pending && !p.mem.Incomplete
+	quiet := p.in.plan.Equal(p.in.state) && !p.mem.Pending && !p.mem.Incomplete
 	if quiet && p.labelsSettled() {
 		return
 	}
@@ -95,9 +119,9 @@ func (p *planner[M, P]) update() {
 	p.names(true)
 	p.restore()
 	replace := p.replacements()
-	prior := new(M)
-	p.resp.Diagnostics.Append(p.req.State.Get(p.ctx, prior)...)
-	if p.resp.Diagnostics.HasError() {
+	prior, ds := decode[M](p.ctx, p.schema, p.in.state)
+	p.diagnostics.Append(ds...)
+	if p.diagnostics.HasError() {
 		return
 	}
 	replace = p.hook(prior, replace)
@@ -120,12 +144,12 @@ func (p *planner[M, P]) open() bool {
 	for _, v := range []struct {
 		raw tftypes.Value
 		out *map[string]tftypes.Value
-	}{{p.req.Plan.Raw, &p.plan}, {p.req.State.Raw, &p.state}, {p.req.Config.Raw, &p.config}} {
+	}{{p.in.plan, &p.plan}, {p.in.state, &p.state}, {p.in.config, &p.config}} {
 		if v.raw.IsNull() {
 			continue
 		}
 		if err := v.raw.As(v.out); err != nil {
-			p.resp.Diagnostics.AddError("The plan cannot be read", err.Error())
+			p.diagnostics.AddError("The plan cannot be read", err.Error())
 			return false
 		}
 	}
@@ -332,7 +356,7 @@ func (p *planner[M, P]) replacements() bool {
 	roots := append([]path.Path{path.Root("name"), path.Root("namespace")}, p.r.def.Replace...)
 	for _, at := range roots {
 		if p.changed[rootName(at)] && p.differs(at) {
-			p.resp.RequiresReplace.Append(at)
+			p.replace.Append(at)
 			replace = true
 		}
 	}
@@ -380,8 +404,10 @@ func (p *planner[M, P]) hook(prior *M, replace bool) bool {
 		return replace
 	}
 	p.save()
+	config, state := p.given()
+	planned := tfsdk.Plan{Schema: p.schema, Raw: p.out}
 	planning := &Planning[M]{
-		Config: p.req.Config, State: p.req.State, Plan: &p.resp.Plan, Prior: prior,
+		Config: config, State: state, Plan: &planned, Prior: prior,
 		Create: prior == nil, Replace: replace && prior != nil,
 		Changed: func(at path.Path) bool {
 			return prior == nil || p.changed[rootName(at)] && p.differs(at)
@@ -393,10 +419,10 @@ func (p *planner[M, P]) hook(prior *M, replace bool) bool {
 		planning.Wanted = m
 	}
 	p.r.def.Plan(p.ctx, planning)
-	p.resp.Diagnostics.Append(planning.Diagnostics...)
-	p.resp.RequiresReplace.Append(planning.RequiresReplace...)
+	p.diagnostics.Append(planning.Diagnostics...)
+	p.replace.Append(planning.RequiresReplace...)
 	out := map[string]tftypes.Value{}
-	if p.resp.Plan.Raw.As(&out) == nil {
+	if planned.Raw.As(&out) == nil {
 		for name, v := range out {
 			if !v.Equal(p.plan[name]) {
 				p.plan[name] = v
@@ -425,7 +451,7 @@ func (p *planner[M, P]) inputsKnown() bool {
 
 // model decodes the plan with unknown computed attributes as null.
 func (p *planner[M, P]) model() (*M, diag.Diagnostics) {
-	return decode[M](p.ctx, p.schema, known(p.resp.Plan.Raw))
+	return decode[M](p.ctx, p.schema, known(p.out))
 }
 
 // known replaces unknown attributes by null.
@@ -482,21 +508,21 @@ func (p *planner[M, P]) mayLearn() {
 // objects plans id and objects from what the configuration asks for.
 func (p *planner[M, P]) objects(fresh bool) {
 	p.save()
-	if !p.inputsKnown() || p.resp.Diagnostics.HasError() {
+	if !p.inputsKnown() || p.diagnostics.HasError() {
 		if fresh {
 			p.planID()
 		}
 		return
 	}
 	m, ds := p.model()
-	p.resp.Diagnostics.Append(ds...)
+	p.diagnostics.Append(ds...)
 	if ds.HasError() {
 		return
 	}
 	pm := P(m)
 	pm.Base().ID = types.StringValue(idOf(p.r.main(pm)))
 	want, ds := p.r.render(pm, "")
-	p.resp.Diagnostics.Append(ds...)
+	p.diagnostics.Append(ds...)
 	if ds.HasError() {
 		return
 	}
@@ -541,7 +567,7 @@ func idOf(ref kube.Ref) string {
 func (p *planner[M, P]) set(name string, v attr.Value) {
 	raw, err := v.ToTerraformValue(p.ctx)
 	if err != nil {
-		p.resp.Diagnostics.AddError("The plan cannot be written", err.Error())
+		p.diagnostics.AddError("The plan cannot be written", err.Error())
 		return
 	}
 	p.plan[name] = raw
@@ -549,7 +575,7 @@ func (p *planner[M, P]) set(name string, v attr.Value) {
 
 // save writes the attributes back.
 func (p *planner[M, P]) save() {
-	p.resp.Plan.Raw = tftypes.NewValue(p.req.Plan.Raw.Type(), maps.Clone(p.plan))
+	p.out = tftypes.NewValue(p.in.plan.Type(), maps.Clone(p.plan))
 }
 
 // computedNames are the computed attributes of a schema.
