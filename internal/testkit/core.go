@@ -401,19 +401,9 @@ func Value(t tftypes.Type, v any) (tftypes.Value, error) {
 		}
 		return tftypes.NewValue(t, out), nil
 	case tftypes.List:
-		in, ok := v.([]any)
-		if !ok {
-			return tftypes.Value{}, fmt.Errorf("want a list, got %T", v)
-		}
-		out := []tftypes.Value{}
-		for i, e := range in {
-			ev, err := Value(t.ElementType, e)
-			if err != nil {
-				return tftypes.Value{}, fmt.Errorf("%d: %w", i, err)
-			}
-			out = append(out, ev)
-		}
-		return tftypes.NewValue(t, out), nil
+		return elements(t, t.ElementType, v)
+	case tftypes.Set:
+		return elements(t, t.ElementType, v)
 	}
 	if t.Is(tftypes.DynamicPseudoType) {
 		return literal(v)
@@ -429,12 +419,30 @@ func Value(t tftypes.Type, v any) (tftypes.Value, error) {
 	return tftypes.NewValue(t, v), nil
 }
 
+func elements(t, element tftypes.Type, v any) (tftypes.Value, error) {
+	in, ok := v.([]any)
+	if !ok {
+		return tftypes.Value{}, fmt.Errorf("want a list, got %T", v)
+	}
+	out := []tftypes.Value{}
+	for i, e := range in {
+		ev, err := Value(element, e)
+		if err != nil {
+			return tftypes.Value{}, fmt.Errorf("%d: %w", i, err)
+		}
+		out = append(out, ev)
+	}
+	return tftypes.NewValue(t, out), nil
+}
+
 // literal makes the value that an expression in a configuration has: objects
 // and tuples.
 func literal(v any) (tftypes.Value, error) {
 	switch x := v.(type) {
 	case nil:
 		return tftypes.NewValue(tftypes.DynamicPseudoType, nil), nil
+	case Unknown:
+		return tftypes.NewValue(tftypes.DynamicPseudoType, tftypes.UnknownValue), nil
 	case string:
 		return tftypes.NewValue(tftypes.String, x), nil
 	case bool:

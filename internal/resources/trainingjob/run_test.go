@@ -240,7 +240,7 @@ func TestAnEditDoesNotWaitForARun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	brief := config{"timeouts": config{"create": "1ms", "update": "1ms"}}
+	brief := config{"timeouts": config{"create": "500ms", "update": "500ms"}}
 	w.apply(t, vector)
 	if out := w.Apply(ctx, with(vector, config{"wait_for": "created", "backoff_limit": 1})); out.Errors() != "" {
 		t.Fatal(out.Errors())

@@ -1,0 +1,69 @@
+package trainingjob_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
+)
+
+// alone is a provider that has nothing but training jobs.
+type alone struct {
+	data *lifecycle.ProviderData
+}
+
+func (alone) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "mlk"
+}
+func (alone) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
+func (p alone) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	resp.ResourceData = p.data
+}
+func (alone) DataSources(context.Context) []func() datasource.DataSource { return nil }
+func (alone) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{trainingjob.New}
+}
+
+// world is Terraform, the provider, and an API server without controllers: no
+// Job gets a pod.
+type world struct {
+	*testkit.Core
+	api *fakeapi.Server
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	api := fakeapi.New(t)
+	client, err := kube.NewClient(api.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	p := alone{&lifecycle.ProviderData{
+		Namespace: "default", ClusterChanged: "error",
+		Connect: func() (*kube.Client, error) { return client, nil },
+	}}
+	return &world{Core: testkit.NewCore(t, p, nil, "mlk_training_job"), api: api}
+}
+
+// apply applies a configuration that must succeed, without waiting for a pod.
+func (w *world) apply(t *testing.T, c config) {
+	t.Helper()
+	if out := w.Apply(t.Context(), with(c, config{"wait_for": "created"})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+}
+
+// planned is a string attribute of a plan; "" when it is null or unknown.
+func planned(out testkit.Outcome, name string) string {
+	text, _ := testkit.Attribute(out.Planned, name).(string)
+	return text
+}
