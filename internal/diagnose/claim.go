@@ -19,7 +19,7 @@ const (
 	silentProvisioner = 2 * time.Minute
 	// slowStart is how long a container may take to be made before that is a
 	// finding of its own.
-	slowStart = 2 * time.Minute
+	slowStart = 30 * time.Second
 )
 
 func claimKey(namespace, name string) string { return "claim/" + namespace + "/" + name }
