@@ -91,7 +91,8 @@ func fields(m *Model) diags.Fields {
 }
 
 // adopt turns a live Job into a model. What a Job for one pod does not say
-// (parallelism, completionMode, …) is left to patch.
+// (parallelism, completionMode, …) is left to patch. Where prior is known, a
+// default is stated for what prior states.
 func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	job, err := kube.Typed[batchv1.Job](live, kube.Job.Kind)
 	if err != nil || job == nil {
@@ -114,13 +115,13 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	}
 	m.Name = types.StringValue(nameOf(job.Name))
 	m.RunName = types.StringValue(job.Name)
-	if n := job.Spec.BackoffLimit; n != nil && *n != defaultBackoffLimit {
+	if n := job.Spec.BackoffLimit; n != nil && (*n != defaultBackoffLimit || prior != nil && !prior.BackoffLimit.IsNull()) {
 		m.BackoffLimit = types.Int32Value(*n)
 	}
 	m.ActiveDeadlineSeconds = types.Int64PointerValue(job.Spec.ActiveDeadlineSeconds)
 	m.TTLSecondsAfterFinished = types.Int32PointerValue(job.Spec.TTLSecondsAfterFinished)
-	if s := job.Spec.Suspend; s != nil && *s {
-		m.Suspend = types.BoolValue(true)
+	if s := job.Spec.Suspend; s != nil && (*s || prior != nil && !prior.Suspend.IsNull()) {
+		m.Suspend = types.BoolValue(*s)
 	}
 	if p := job.Spec.Template.Spec.RestartPolicy; p == corev1.RestartPolicyOnFailure {
 		m.RestartPolicy = types.StringValue(restartOnFailure)

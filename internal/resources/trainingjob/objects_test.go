@@ -187,6 +187,19 @@ spec:
 	}
 }
 
+func TestAdoptStatesDefaultsWhereTheyWereStated(t *testing.T) {
+	t.Parallel()
+	live := jobOf(t, modelOf(t, with(load(t, "minimal"), config{"backoff_limit": 6, "suspend": false})))
+	prior := modelOf(t, with(load(t, "minimal"), config{"backoff_limit": 3, "suspend": true}))
+	m, ds := trainingjob.Definition().Adopt(kube.Live{"Job": {Object: live}}, prior)
+	if ds.HasError() {
+		t.Fatal(ds)
+	}
+	if m.BackoffLimit.ValueInt32() != 6 || m.Suspend.IsNull() || m.Suspend.ValueBool() {
+		t.Errorf("backoff_limit %s, suspend %s", m.BackoffLimit, m.Suspend)
+	}
+}
+
 func TestAdoptKeepsLabelsOfAManualSelector(t *testing.T) {
 	t.Parallel()
 	m := adoptYAML(t, `
