@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -30,9 +31,17 @@ func configurations(dir string) ([]string, error) {
 	return slices.Compact(found), err
 }
 
+// source says which provider is meant, for the examples of single resources,
+// which leave it out as the registry's pages do.
+const source = `terraform {
+  required_providers {
+    mlk = { source = "mlkube/mlk" }
+  }
+}
+`
+
 // validate copies the configuration of dir and validates it with the provider
-// in bin/plugins. An import block has no place among a resource's own example,
-// so import.tf is validated beside it like any other file.
+// in bin/plugins.
 func validate(ctx context.Context, c cli.CLI, dir string) error {
 	tmp, err := os.MkdirTemp("", "mlk-example-")
 	if err != nil {
@@ -43,12 +52,19 @@ func validate(ctx context.Context, c cli.CLI, dir string) error {
 	if err != nil {
 		return err
 	}
+	named := false
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
+		named = named || bytes.Contains(content, []byte("required_providers"))
 		if err := os.WriteFile(filepath.Join(tmp, filepath.Base(file)), content, 0o600); err != nil {
+			return err
+		}
+	}
+	if !named {
+		if err := os.WriteFile(filepath.Join(tmp, "source.tf"), []byte(source), 0o600); err != nil {
 			return err
 		}
 	}
