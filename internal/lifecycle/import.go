@@ -101,6 +101,10 @@ func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Dia
 		p.Namespace = types.StringValue(ref.Namespace)
 	}
 	r.adoptCommon(m, blank, all)
+	ds.Append(r.sayOnce(m, live)...)
+	if ds.HasError() {
+		return nil, ds
+	}
 	want, rds := r.render(m, "")
 	ds.Append(rds...)
 	if ds.HasError() {
@@ -120,8 +124,46 @@ func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Dia
 		return nil, ds
 	}
 	m.Base().Patch = patch
-	// The provider's own labels need not be repeated by the resource.
 	return model, ds
+}
+
+// sayOnce takes labels and annotations out of the resource's own that another
+// attribute, or the provider block, says already.
+func (r *Resource[M, P]) sayOnce(m P, live *kube.Object) diag.Diagnostics {
+	acs, ds := r.def.Desired((*M)(m))
+	if ds.HasError() {
+		return ds
+	}
+	base := m.Base()
+	for _, ac := range acs {
+		o, err := toObject(ac)
+		if err != nil || o.GetKind() != live.GetKind() {
+			continue // render says what is wrong
+		}
+		base.Labels = without(base.Labels, o.GetLabels())
+		base.Annotations = without(base.Annotations, o.GetAnnotations())
+	}
+	labels, annotations := plainStrings(base.Labels), plainStrings(base.Annotations)
+	if p := r.provider; p != nil {
+		base.Labels, base.Annotations = without(base.Labels, p.Labels), without(base.Annotations, p.Annotations)
+	}
+	base.LabelsAll, base.AnnotationsAll = mapOf(labels), mapOf(annotations)
+	return ds
+}
+
+// without returns the entries of in that said does not repeat; nil for none.
+func without(in map[string]types.String, said map[string]string) map[string]types.String {
+	var out map[string]types.String
+	for k, v := range in {
+		if s, ok := said[k]; ok && s == v.ValueString() {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]types.String, len(in))
+		}
+		out[k] = v
+	}
+	return out
 }
 
 // noTimeouts is a null timeouts value; the zero value of its type cannot be saved.
