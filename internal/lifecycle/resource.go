@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -22,6 +23,9 @@ type Resource[M any, P based[M]] struct {
 	def      Definition[M]
 	provider *ProviderData
 	clock    clock.WithTicker
+
+	formOnce sync.Once
+	formed   form
 }
 
 var (

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -16,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -27,6 +29,7 @@ import (
 type mlk struct {
 	version string
 	getenv  func(string) string
+	data    atomic.Pointer[lifecycle.ProviderData]
 }
 
 var _ provider.ProviderWithValidateConfig = &mlk{}
@@ -35,6 +38,14 @@ var _ provider.ProviderWithValidateConfig = &mlk{}
 // agent and the schema.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &mlk{version: version, getenv: os.Getenv} }
+}
+
+// Configured returns what Configure made of the provider block.
+func (p *mlk) Configured() *lifecycle.ProviderData { return p.data.Load() }
+
+// Server serves the provider over the plugin protocol.
+func Server(version string) func() tfprotov6.ProviderServer {
+	return func() tfprotov6.ProviderServer { return lifecycle.Serve(&mlk{version: version, getenv: os.Getenv}) }
 }
 
 // Metadata gives the prefix of all type names.
@@ -91,6 +102,7 @@ func (p *mlk) Configure(ctx context.Context, req provider.ConfigureRequest, resp
 			resp.Deferred = &provider.Deferred{Reason: provider.DeferredReasonProviderConfigUnknown}
 		}
 	}
+	p.data.Store(data)
 	resp.ResourceData = data
 	resp.DataSourceData = data
 	resp.EphemeralResourceData = data

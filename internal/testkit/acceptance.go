@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/config"
 	corev1 "k8s.io/api/core/v1"
@@ -71,5 +70,5 @@ func (a *Acceptance) Variables(pairs ...string) config.Variables {
 
 // Providers serves the provider under the name mlk to the tests' Terraform.
 func Providers(p func() provider.Provider) map[string]func() (tfprotov6.ProviderServer, error) {
-	return map[string]func() (tfprotov6.ProviderServer, error){"mlk": providerserver.NewProtocol6WithError(p())}
+	return map[string]func() (tfprotov6.ProviderServer, error){"mlk": func() (tfprotov6.ProviderServer, error) { return serve(p()), nil }}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // Core does to a provider what Terraform does: it proposes, plans, applies,
@@ -70,7 +72,7 @@ func messages(ds []*tfprotov6.Diagnostic, s tfprotov6.DiagnosticSeverity) string
 // resource of the type.
 func NewCore(t testing.TB, p provider.Provider, config map[string]any, typ string) *Core {
 	t.Helper()
-	server := providerserver.NewProtocol6(p)()
+	server := serve(p)
 	schemas, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +101,14 @@ func NewCore(t testing.TB, p provider.Provider, config map[string]any, typ strin
 		t.Fatal(msg)
 	}
 	return &Core{t: t, server: server, typ: typ, schema: s, State: tftypes.NewValue(s.ValueType(), nil)}
+}
+
+// serve serves a provider as main does.
+func serve(p provider.Provider) tfprotov6.ProviderServer {
+	if ours, ok := p.(lifecycle.Provider); ok {
+		return lifecycle.Serve(ours)
+	}
+	return providerserver.NewProtocol6(p)()
 }
 
 // Fork returns a core on the same provider with the same state: another

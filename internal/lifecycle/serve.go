@@ -1,0 +1,190 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// Provider is a provider whose resources all are of this package.
+type Provider interface {
+	provider.Provider
+	// Configured returns what Configure handed to the resources; nil before.
+	Configured() *ProviderData
+}
+
+// Serve serves a provider: with the framework's own server, but for plans and
+// reads of resources, which are what a person waits for on every plan. The
+// framework sets each top-level attribute of a plan anew, even when nothing
+// modifies it, which costs the square of their number: some 60 ms of CPU for a
+// training job with its 75 attributes, against under 1 ms here. It needs no
+// schema-level defaults, plan modifiers or write-only attributes; a test sees
+// to that.
+func Serve(p Provider) tfprotov6.ProviderServer {
+	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), provider: p, planners: map[string]rawPlanner{}}
+	ctx := context.Background()
+	var meta provider.MetadataResponse
+	p.Metadata(ctx, provider.MetadataRequest{}, &meta)
+	for _, make := range p.Resources(ctx) {
+		r := make()
+		raw, ok := r.(rawPlanner)
+		if !ok {
+			continue
+		}
+		var named resource.MetadataResponse
+		r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: meta.TypeName}, &named)
+		s.planners[named.TypeName] = raw
+	}
+	return s
+}
+
+type server struct {
+	tfprotov6.ProviderServer
+	provider Provider
+	planners map[string]rawPlanner
+}
+
+// rawPlanner plans on the wire's values.
+type rawPlanner interface {
+	planRaw(ctx context.Context, data *ProviderData, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error)
+}
+
+// PlanResourceChange plans a resource. While the provider's configuration is
+// unknown the framework's server answers: it knows about deferral.
+func (s *server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	p, data := s.planners[req.TypeName], s.provider.Configured()
+	if p == nil || data == nil || data.Unknown != "" {
+		return s.ProviderServer.PlanResourceChange(ctx, req)
+	}
+	return p.planRaw(ctx, data, req)
+}
+
+// form is what decoding needs, computed once.
+type form struct {
+	schema schema.Schema
+	typ    tftypes.Type
+}
+
+func (r *Resource[M, P]) form(ctx context.Context) form {
+	r.formOnce.Do(func() {
+		var resp resource.SchemaResponse
+		r.Schema(ctx, resource.SchemaRequest{}, &resp)
+		r.formed = form{schema: resp.Schema, typ: resp.Schema.Type().TerraformType(ctx)}
+	})
+	return r.formed
+}
+
+func (r *Resource[M, P]) planRaw(ctx context.Context, data *ProviderData, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	f := r.form(ctx)
+	resp := &tfprotov6.PlanResourceChangeResponse{PlannedPrivate: req.PriorPrivate, PlannedIdentity: req.PriorIdentity}
+	var in proposal
+	var err error
+	if in.state, err = req.PriorState.Unmarshal(f.typ); err != nil {
+		return nil, err
+	}
+	same := bytes.Equal(req.PriorState.MsgPack, req.ProposedNewState.MsgPack)
+	if in.plan = in.state; !same {
+		if in.plan, err = req.ProposedNewState.Unmarshal(f.typ); err != nil {
+			return nil, err
+		}
+	}
+	if in.config, err = req.Config.Unmarshal(f.typ); err != nil {
+		return nil, err
+	}
+	if !same {
+		in.plan = awaiting(f.schema, in)
+	}
+	// The resource that answers is shared by all calls; what it was configured
+	// with is not written into it.
+	configured := &Resource[M, P]{def: r.def, provider: data, clock: r.clock}
+	p := &planner[M, P]{r: configured, ctx: ctx, schema: f.schema, mem: recallRaw(req.PriorPrivate), in: in}
+	p.run()
+	planned, err := tfprotov6.NewDynamicValue(f.typ, p.out)
+	if err != nil {
+		return nil, err
+	}
+	resp.PlannedState = &planned
+	resp.Diagnostics = wired(p.diagnostics)
+	if !p.diagnostics.HasError() {
+		for _, at := range p.replace {
+			resp.RequiresReplace = append(resp.RequiresReplace, attributePath(at))
+		}
+	}
+	return resp, nil
+}
+
+// awaiting makes computed attributes that the configuration leaves out unknown
+// when the plan differs from the state, as the framework does. Computed
+// attributes of ours are all at the top.
+func awaiting(s schema.Schema, in proposal) tftypes.Value {
+	if in.plan.IsNull() || in.plan.Equal(in.state) {
+		return in.plan
+	}
+	planned, config := map[string]tftypes.Value{}, map[string]tftypes.Value{}
+	if in.plan.As(&planned) != nil || in.config.As(&config) != nil {
+		return in.plan
+	}
+	out := make(map[string]tftypes.Value, len(planned))
+	for name, v := range planned {
+		if a := s.Attributes[name]; a != nil && a.IsComputed() && config[name].IsNull() {
+			v = tftypes.NewValue(v.Type(), tftypes.UnknownValue)
+		}
+		out[name] = v
+	}
+	return tftypes.NewValue(in.plan.Type(), out)
+}
+
+// recallRaw reads the memory from private data as it is on the wire: values by
+// key, in base 64.
+func recallRaw(private []byte) memory {
+	var m memory
+	var keys map[string][]byte
+	if json.Unmarshal(private, &keys) != nil {
+		return m
+	}
+	if json.Unmarshal(keys[memoryKey], &m) != nil {
+		return memory{}
+	}
+	return m
+}
+
+// wired puts diagnostics into the form of the protocol.
+func wired(ds diag.Diagnostics) []*tfprotov6.Diagnostic {
+	var out []*tfprotov6.Diagnostic
+	for _, d := range ds {
+		w := &tfprotov6.Diagnostic{Severity: tfprotov6.DiagnosticSeverityError, Summary: d.Summary(), Detail: d.Detail()}
+		if d.Severity() == diag.SeverityWarning {
+			w.Severity = tfprotov6.DiagnosticSeverityWarning
+		}
+		if at, ok := d.(diag.DiagnosticWithPath); ok {
+			w.Attribute = attributePath(at.Path())
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// attributePath puts a path into the form of the protocol.
+func attributePath(p path.Path) *tftypes.AttributePath {
+	at := tftypes.NewAttributePath()
+	for _, step := range p.Steps() {
+		switch s := step.(type) {
+		case path.PathStepAttributeName:
+			at = at.WithAttributeName(string(s))
+		case path.PathStepElementKeyString:
+			at = at.WithElementKeyString(string(s))
+		case path.PathStepElementKeyInt:
+			at = at.WithElementKeyInt(int(s))
+		}
+	}
+	return at
+}
