@@ -236,3 +236,10 @@ func words(parts ...string) *regexp.Regexp {
 	}
 	return regexp.MustCompile("(?s)" + strings.Join(out, ".*"))
 }
+
+// cleanup is a context that outlives the test's own, which ends before what
+// t.Cleanup runs.
+func cleanup(t *testing.T) context.Context {
+	t.Helper()
+	return context.WithoutCancel(t.Context())
+}

@@ -1,0 +1,12 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name            = "train"
+  namespace       = var.namespace
+  image           = "pytorch/pytorch:2.1"
+  pod_annotations = { "mlk.dev/simulate" = "fail:exit=1,after=1s,times=3" }
+  restart_policy  = "OnFailure"
+  wait_for        = "completed"
+}
