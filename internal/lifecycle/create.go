@@ -75,10 +75,7 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 		resp.Diagnostics.Append(w.await(ctx)...)
 	}
 	w.finish(ctx, &resp.Diagnostics)
-	client.Later(func(ctx context.Context) error {
-		_, err := client.Record(ctx, want[0].ref, RecordedAnnotation)
-		return err
-	})
+	w.recorded()
 }
 
 // makeRoom looks at an object that exists under the name of a new one: it waits

@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -71,7 +70,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 	if err != nil {
 		return failure{title: r.title(m), ref: ref, verb: "read", err: err, stands: "Nothing was deleted; the state still has it."}.diagnostics()
 	}
-	if live == nil || string(live.GetUID()) != mem.uid(ref) {
+	if !mem.knows(ref, live) {
 		return nil // gone, or somebody else's of the same name
 	}
 	if claimOf(live) != "" && !mem.mine(live) {
@@ -81,7 +80,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 			Stands:   "It goes on existing; this state no longer has it.",
 		}.Warning()}
 	}
-	existed, err := client.Delete(ctx, ref, types.UID(mem.uid(ref)))
+	existed, err := client.Delete(ctx, ref, live.GetUID())
 	switch {
 	case apierrors.IsConflict(err):
 		return nil // replaced by somebody between the read and the delete
@@ -97,7 +96,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 // removes the oldest of those that were left before.
 func (r *Resource[M, P]) release(ctx context.Context, client *kube.Client, m P, ref kube.Ref, mem memory) (bool, diag.Diagnostics) {
 	live, err := client.Get(ctx, ref)
-	if err != nil || live == nil || string(live.GetUID()) != mem.uid(ref) || !mem.mine(live) {
+	if err != nil || !mem.knows(ref, live) || !mem.mine(live) {
 		return false, nil // remove sorts it out
 	}
 	rel := r.def.Release((*M)(m), kube.Live{ref.Kind.Kind: live})

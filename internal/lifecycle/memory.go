@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -38,7 +40,7 @@ type memory struct {
 	// Foreign is set when the objects bear the claim of another state.
 	Foreign bool `json:"foreign,omitempty"`
 
-	// lost is set when there was nothing to remember: see mend.
+	// lost is set when private state was lost: see mend.
 	lost bool
 }
 
@@ -110,6 +112,11 @@ func (m memory) store(ctx context.Context, p privateWriter) diag.Diagnostics {
 	return p.SetKey(ctx, memoryKey, raw)
 }
 
+// ref names the object, as far as a memory knows its kind.
+func (o remembered) ref() kube.Ref {
+	return kube.Ref{Kind: kube.Kind{Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name}
+}
+
 // remember notes the objects as they are now, in the order of refs.
 func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
 	m.Objects = nil
@@ -125,14 +132,18 @@ func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
 	}
 }
 
-// mend takes from the state what private state does not say: Terraform deletes
-// a tainted resource that it replaces without handing its private state over.
-// The uid then has to do without the claim.
+// mend takes from the state what private state does not say. Terraform drops
+// private state where the provider died in an update, and deletes a tainted
+// resource that it replaces without handing it over; and a create whose answer
+// was lost knows no uid. Without the claim the uid has to do, and without the
+// uid the claim.
 func (m *memory) mend(objects types.List) {
 	if len(m.Objects) > 0 {
 		return
 	}
-	m.lost = true
+	if m.Claim == "" && len(objects.Elements()) > 0 {
+		m.lost, m.Pending = true, true
+	}
 	for _, e := range objects.Elements() {
 		o, ok := e.(types.Object)
 		if !ok {
@@ -146,20 +157,47 @@ func (m *memory) mend(objects types.List) {
 	}
 }
 
+// mendFrom is mend with the objects of a state.
+func (m *memory) mendFrom(ctx context.Context, state tfsdk.State) diag.Diagnostics {
+	if len(m.Objects) > 0 {
+		return nil
+	}
+	var objects types.List
+	ds := state.GetAttribute(ctx, path.Root("objects"), &objects)
+	m.mend(objects)
+	return ds
+}
+
 // mine reports whether a live object bears the claim of this state, as far as
 // this state knows its claim.
 func (m memory) mine(o *kube.Object) bool {
 	return m.lost || claimOf(o) == m.Claim
 }
 
+// knows reports whether a live object is the one this state has under its name.
+func (m memory) knows(ref kube.Ref, live *kube.Object) bool {
+	if live == nil {
+		return false
+	}
+	if uid := m.uid(ref); uid != "" {
+		return uid == string(live.GetUID())
+	}
+	return m.Claim != "" && claimOf(live) == m.Claim
+}
+
 // uid returns the uid this state knows the object by; "" when it knows none.
-func (m memory) uid(r kube.Ref) string {
+func (m memory) uid(r kube.Ref) string { return m.find(r).UID }
+
+// fingerprint returns the fingerprint of the object when it was last seen.
+func (m memory) fingerprint(r kube.Ref) string { return m.find(r).Fingerprint }
+
+func (m memory) find(r kube.Ref) remembered {
 	for _, o := range m.Objects {
 		if o.Kind == r.Kind.Kind && o.Namespace == r.Namespace && o.Name == r.Name {
-			return o.UID
+			return o
 		}
 	}
-	return ""
+	return remembered{}
 }
 
 // refs returns the remembered objects that are of the given kinds.

@@ -58,19 +58,26 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		}
 		return
 	}
+	resp.Diagnostics.Append(mem.mendFrom(ctx, req.State)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	refs := mem.refs(r.def.Owns)
 	live := map[kube.Ref]*kube.Object{}
 	quiet := len(refs) > 0 && !mem.Pending
-	for i, ref := range refs {
+	for _, ref := range refs {
 		o, err := client.Read(ctx, ref)
 		if err != nil {
 			resp.Diagnostics.Append(failure{title: ref.String(), ref: ref, verb: "read", err: err, stands: "The state is unchanged."}.diagnostics()...)
 			return
 		}
-		if o != nil && string(o.GetUID()) == mem.Objects[i].UID {
+		if mem.knows(ref, o) {
 			live[ref] = o
+			if mem.lost {
+				mem.Claim = claimOf(o)
+			}
 		}
-		quiet = quiet && live[ref] != nil && fingerprint(o) == mem.Objects[i].Fingerprint
+		quiet = quiet && live[ref] != nil && fingerprint(o) == mem.fingerprint(ref)
 	}
 	if quiet && r.def.Vanished == nil {
 		return

@@ -44,6 +44,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		resp.Diagnostics.Append(r.wrongCluster(r.title(m)))
 		return
 	}
+	resp.Diagnostics.Append(mem.mendFrom(ctx, req.State)...)
 	if mem.Claim == "" {
 		mem.Claim = newClaim() // the first write after an import
 	}
@@ -77,17 +78,19 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		}
 		return
 	}
-	w := &writer[M, P]{r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", uids: known, save: save}
+	w := &writer[M, P]{
+		r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", uids: known, save: save,
+		note: func() { resp.Diagnostics.Append(mem.store(ctx, resp.Private)...) },
+	}
 	old := mem.refs(r.def.Owns)
 	waits := mem.Pending || r.def.Waits == nil || r.def.Waits(prior, model)
 	ds = w.apply(ctx)
 	resp.Diagnostics.Append(ds...)
-	if !w.wrote {
-		return
+	if ds.HasError() {
+		return // the prior state stands
 	}
-	if !ds.HasError() {
-		resp.Diagnostics.Append(r.prune(ctx, client, m, old, want, mem)...)
-	}
+	w.unpruned, ds = r.prune(ctx, client, m, old, want, mem)
+	resp.Diagnostics.Append(ds...)
 	switch {
 	case resp.Diagnostics.HasError() || ctx.Err() != nil:
 	case waits:
@@ -98,6 +101,9 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		resp.Diagnostics.Append(ds...)
 	}
 	w.finish(ctx, &resp.Diagnostics)
+	if o := w.live[want[0].ref]; o != nil && o.GetAnnotations()[RecordedAnnotation] == "" {
+		w.recorded() // imported, or its create was killed after the state was saved
+	}
 }
 
 // meet reads the objects an update will write: it refuses those of another
@@ -122,7 +128,7 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			}
 			return nil, diag.Diagnostics{r.replacedByOthers(m, w.ref, live != nil)}
 		}
-		if claim := claimOf(live); claim != "" && claim != mem.Claim && uid != "" && live.GetLabels()[OwnerLabel] != "" {
+		if claim := claimOf(live); claim != "" && !mem.mine(live) && uid != "" && live.GetLabels()[OwnerLabel] != "" {
 			return nil, diag.Diagnostics{diags.Message{
 				Summary:  clip(fmt.Sprintf("%s now belongs to another state", w.ref)),
 				Happened: "Another workspace, or another resource of this one, has taken it over since this state was written. Nothing was changed.",
@@ -176,17 +182,22 @@ func (r *Resource[M, P]) replacedByOthers(m P, ref kube.Ref, exists bool) diag.D
 	}.Error()
 }
 
-// prune deletes objects that are recorded and no longer asked for.
-func (r *Resource[M, P]) prune(ctx context.Context, client *kube.Client, m P, old []kube.Ref, want []rendered, mem memory) diag.Diagnostics {
-	var ds diag.Diagnostics
+// prune deletes objects that are recorded and no longer asked for. It returns
+// those that could not be deleted.
+func (r *Resource[M, P]) prune(ctx context.Context, client *kube.Client, m P, old []kube.Ref, want []rendered, mem memory) (left []kube.Ref, ds diag.Diagnostics) {
 	for _, ref := range old {
 		asked := false
 		for _, w := range want {
 			asked = asked || w.ref == ref
 		}
-		if !asked {
-			ds.Append(r.remove(ctx, client, m, ref, mem)...)
+		if asked {
+			continue
 		}
+		gone := r.remove(ctx, client, m, ref, mem)
+		if gone.HasError() {
+			left = append(left, ref)
+		}
+		ds.Append(gone...)
 	}
-	return ds
+	return left, ds
 }

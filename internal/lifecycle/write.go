@@ -32,10 +32,15 @@ type writer[M any, P based[M]] struct {
 	creating bool
 	// uids are the objects an update expects to find; nil on create.
 	uids map[kube.Ref]string
-	// save hands the state to Terraform's answer.
+	// save hands the state to Terraform's answer, note the private state alone.
 	save func(State)
+	note func()
 
-	wrote bool
+	// unpruned are objects that are no longer asked for and still exist.
+	unpruned []kube.Ref
+	wrote    bool
+	// unsure is set when nobody knows whether an update took effect.
+	unsure bool
 	live  map[kube.Ref]*kube.Object
 	seen  Seen
 }
@@ -56,37 +61,65 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		live, _, err := w.client.Apply(ctx, o.ref.Kind, sent, kube.ApplyOptions{Force: m.Base().ForceConflicts.ValueBool(), Strict: true})
 		if err == nil {
 			w.live[o.ref] = live
-			w.accepted(o.ref, live)
+			w.accepted()
 			continue
 		}
 		if uncertain(err) {
 			w.settle(ctx, o)
 		}
-		if w.wrote && isCancelled(ctx) {
+		if w.creating && w.wrote && isCancelled(ctx) {
 			// An error would make Terraform taint, and then destroy, what goes on well.
 			return diag.Diagnostics{w.r.interrupted(m, "while it was being written")}
 		}
 		return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
 	}
+	if !w.creating {
+		w.early()
+	}
 	return nil
 }
 
-// accepted notes a write that happened, and saves.
-func (w *writer[M, P]) accepted(ref kube.Ref, live *kube.Object) {
+// accepted notes a write that happened. A create saves the state at once. An
+// update leaves the prior state in place until all is written: what a
+// half-written change removed would otherwise be forgotten, and never planned
+// again.
+func (w *writer[M, P]) accepted() {
 	w.wrote = true
 	w.mem.Pending = true
+	before := *w.mem
+	w.mem.remember(w.refs(), w.live)
+	for _, known := range before.Objects {
+		// Not written yet, or no longer asked for and still to be deleted.
+		if w.mem.find(known.ref()).Name == "" {
+			w.mem.Objects = append(w.mem.Objects, known)
+		}
+	}
+	if w.creating {
+		w.early()
+	} else {
+		w.note()
+	}
+}
+
+// refs are the objects that are asked for.
+func (w *writer[M, P]) refs() []kube.Ref {
 	refs := make([]kube.Ref, 0, len(w.want))
 	for _, o := range w.want {
 		refs = append(refs, o.ref)
 	}
-	w.mem.remember(refs, w.live)
-	w.early(refs)
+	return refs
 }
 
 // settle finds out whether a write whose answer was lost has happened. What
 // cannot be found out is recorded as if it had: state for an object that does
-// not exist mends itself, an object without state does not.
+// not exist mends itself, an object without state does not. An update has its
+// state already, and the next plan starts from what is there.
 func (w *writer[M, P]) settle(ctx context.Context, o rendered) {
+	if !w.creating {
+		w.unsure, w.mem.Pending = true, true
+		w.note()
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	live, err := w.client.Get(ctx, o.ref)
@@ -98,21 +131,21 @@ func (w *writer[M, P]) settle(ctx context.Context, o rendered) {
 	case err == nil:
 		w.live[o.ref] = live
 	}
-	w.accepted(o.ref, live)
+	w.accepted()
 }
 
 // early saves what is certain so far: what was planned, with nulls for what is
 // not known yet.
-func (w *writer[M, P]) early(refs []kube.Ref) {
+func (w *writer[M, P]) early() {
 	m := P(w.model)
 	if m.Base().Status.IsNull() || m.Base().Status.IsUnknown() {
 		w.r.setStatus(m, wait.Of(wait.Progressing, "Pending", "", ""), Seen{})
 	}
-	m.Base().Objects = objectsValue(refs, func(ref kube.Ref) types.String {
+	m.Base().Objects = objectsValue(w.refs(), func(ref kube.Ref) types.String {
 		if o := w.live[ref]; o != nil {
 			return types.StringValue(string(o.GetUID()))
 		}
-		return types.StringNull()
+		return orNull(w.mem.uid(ref))
 	})
 	raw, ds := encode(context.Background(), w.schema, w.model)
 	if !ds.HasError() {
@@ -126,10 +159,6 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	m := P(w.model)
-	refs := make([]kube.Ref, 0, len(w.want))
-	for _, o := range w.want {
-		refs = append(refs, o.ref)
-	}
 	if w.seen.Live == nil {
 		// No wait looked for us: what the writes returned is what there is.
 		w.seen = Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
@@ -137,9 +166,13 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	if len(w.seen.Live) == 0 {
 		return // all uncertain or gone: the early state stands
 	}
-	if ds := w.r.record(w.model, w.mem, refs, w.seen); ds.HasError() {
+	before := *w.mem
+	if ds := w.r.record(w.model, w.mem, w.refs(), w.seen); ds.HasError() {
 		out.Append(ds...)
 		return
+	}
+	for _, ref := range w.unpruned {
+		w.mem.Objects = append(w.mem.Objects, before.find(ref))
 	}
 	if w.r.judge(w.model, w.seen).Outcome == wait.Done && !out.HasError() {
 		w.mem.Pending = false
@@ -151,9 +184,19 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	}
 }
 
+// recorded marks the main object as known to a state, once Terraform has it.
+func (w *writer[M, P]) recorded() {
+	w.client.Later(func(ctx context.Context) error {
+		_, err := w.client.Record(ctx, w.want[0].ref, RecordedAnnotation)
+		return err
+	})
+}
+
 // stands says what exists after an error.
 func (w *writer[M, P]) stands() string {
 	switch {
+	case w.unsure:
+		return "It is not known whether the change was made. The next plan starts from what is there."
 	case !w.wrote:
 		return "Nothing was changed."
 	case w.creating:
