@@ -1,0 +1,175 @@
+package trainingjob_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+)
+
+// diary notes which Jobs are made and deleted, in order.
+type diary struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (s *site) keepDiary() *diary {
+	s.t.Helper()
+	d := &diary{}
+	w, err := s.Kube.BatchV1().Jobs(s.Namespace).Watch(s.t.Context(), metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(w.Stop)
+	go func() {
+		for e := range w.ResultChan() {
+			j, ok := e.Object.(*batchv1.Job)
+			if !ok || e.Type != watch.Added && e.Type != watch.Deleted {
+				continue
+			}
+			d.mu.Lock()
+			d.entries = append(d.entries, fmt.Sprintf("%s %s", e.Type, j.Spec.Template.Spec.Containers[0].Image))
+			d.mu.Unlock()
+		}
+	}()
+	return d
+}
+
+func (d *diary) read() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.entries)
+}
+
+func TestAccCreateBeforeDestroy(t *testing.T) {
+	s := newSite(t)
+	d := s.keepDiary()
+	var id identity
+	s.run(
+		resource.TestStep{Check: s.onJob(id.remember)},
+		resource.TestStep{
+			ConfigPlanChecks:  plans(plancheck.ResourceActionCreateBeforeDestroy),
+			Check:             s.onJob(id.another, hasImage("pytorch/pytorch:2.2")),
+			ConfigStateChecks: []statecheck.StateCheck{phase("Running")},
+		},
+	)
+	want := []string{"ADDED pytorch/pytorch:2.1", "ADDED pytorch/pytorch:2.2", "DELETED pytorch/pytorch:2.1", "DELETED pytorch/pytorch:2.2"}
+	s.until("the watch catches up", func() bool { return len(d.read()) >= len(want) })
+	if got := d.read(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAccKeepRuns(t *testing.T) {
+	s := newSite(t)
+	// census checks which attempts are left on purpose and which are owned.
+	var names []string
+	census := func(kept, owned int) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			for _, j := range s.jobs() {
+				if !slices.Contains(names, j.Name) {
+					names = append(names, j.Name)
+				}
+			}
+			want := map[string]string{}
+			if kept > 0 {
+				want[names[kept-1]] = "kept"
+			}
+			if owned > 0 {
+				want[names[owned-1]] = "owned"
+			}
+			for _, j := range s.jobs() {
+				got := ""
+				switch {
+				case j.Labels[ownerLabel] != "":
+					got = "owned"
+				case j.Labels[keptLabel] == "train":
+					got = "kept"
+				}
+				if got != want[j.Name] {
+					return fmt.Errorf("job %s is %q, want %q", j.Name, got, want[j.Name])
+				}
+				delete(want, j.Name)
+			}
+			if len(want) > 0 {
+				return fmt.Errorf("not there: %v", want)
+			}
+			return nil
+		}
+	}
+	replace := plans(plancheck.ResourceActionReplace)
+	s.leaving(
+		census(3, 0),
+		resource.TestStep{Check: census(0, 1)},
+		resource.TestStep{ConfigPlanChecks: replace, Check: census(1, 2)},
+		resource.TestStep{ConfigPlanChecks: replace, Check: census(2, 3)},
+		resource.TestStep{ // what was left on purpose is nobody's run again
+			ExpectError: words("already exists"),
+		},
+	)
+}
+
+// The same module in two workspaces, and one with the other's state.
+func TestAccWorkspaces(t *testing.T) {
+	s := newSite(t)
+	ours := testkit.NewCLI(t, "testdata/TestAccWorkspaces", "namespace", s.Namespace)
+	theirs := ours.Workspace()
+	ours.MustApply()
+	id := s.job().UID
+	refused := theirs.Apply()
+	if refused.Code == 0 || !refused.Says("already exists and belongs to another state") || !refused.Says("Nothing was changed") || !refused.Says("terraform import mlk_training_job.") {
+		t.Errorf("the second workspace: %s", refused)
+	}
+	if len(theirs.State()) != 0 {
+		t.Errorf("the second workspace has %v", theirs.State())
+	}
+	if out := theirs.Destroy(); out.Code != 0 || s.job().UID != id {
+		t.Errorf("the second workspace's destroy: %s", out)
+	}
+	if out := ours.Plan(); out.Code != 0 {
+		t.Errorf("the first workspace: %s", out)
+	}
+	if out := ours.Destroy(); out.Code != 0 || len(s.jobs()) != 0 {
+		t.Errorf("%d jobs are left: %s", len(s.jobs()), out)
+	}
+}
+
+// A run that another state has taken over is left alone.
+func TestAccTakenOver(t *testing.T) {
+	s := newSite(t)
+	ours, theirs := s.core(), s.core()
+	c := s.config("run", nil)
+	must(t, ours.Apply(t.Context(), c))
+	id := s.job().UID
+	must(t, theirs.Import(t.Context(), s.Namespace+"/"+s.job().Name))
+	// An import alone shares the run; the first write of the other state takes it.
+	c["labels"] = config{"team": "theirs"}
+	must(t, theirs.Apply(t.Context(), c))
+	if err := labelled("team", "theirs")(s.job()); err != nil {
+		t.Error(err)
+	}
+	c["labels"] = config{"team": "ours"}
+	if out := ours.Apply(t.Context(), c); !words("now belongs to another state").MatchString(out.Errors()) {
+		t.Errorf("our update: %q %q", out.Errors(), out.Warnings())
+	}
+	if out := must(t, ours.Apply(t.Context(), nil)); !words("was left alone").MatchString(out.Warnings()) {
+		t.Errorf("our destroy: %q", out.Warnings())
+	}
+	if s.job().UID != id {
+		t.Error("the run was made anew")
+	}
+	must(t, theirs.Apply(t.Context(), nil))
+	if err := s.nothingLeft(nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,14 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name            = "train"
+  namespace       = var.namespace
+  image           = "pytorch/pytorch:2.2"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}

@@ -1,0 +1,11 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name                       = "train"
+  namespace                  = var.namespace
+  image                      = "pytorch/pytorch:2.1"
+  pod_annotations            = { "mlk.dev/simulate" = "run" }
+  ttl_seconds_after_finished = 3600
+}

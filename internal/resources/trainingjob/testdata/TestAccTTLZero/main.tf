@@ -1,0 +1,12 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name                       = "train"
+  namespace                  = var.namespace
+  image                      = "pytorch/pytorch:2.1"
+  pod_annotations            = { "mlk.dev/simulate" = "succeed:after=1s,message={\"accuracy\": 0.93}" }
+  wait_for                   = "completed"
+  ttl_seconds_after_finished = 0
+}

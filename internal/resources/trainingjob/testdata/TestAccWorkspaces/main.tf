@@ -1,0 +1,19 @@
+terraform {
+  required_providers {
+    mlk = {
+      source = "mlkube/mlk"
+    }
+  }
+}
+
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name            = "train"
+  namespace       = var.namespace
+  image           = "pytorch/pytorch:2.1"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+
+}
