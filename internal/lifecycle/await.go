@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -83,7 +84,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	}
 	if v.pods != nil {
 		if objects, err := v.pods.Matching(v.r.def.Pods(v.ref.Name)); err == nil {
-			seen.Pods = ownPods(podsOf(objects), v.uid)
+			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.uid))
 		}
 	}
 	if v.wantsEvents(seen) && v.events == nil {
@@ -92,6 +93,39 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	if v.events != nil {
 		seen.Events = v.eventsOf(seen)
 	}
+	return seen
+}
+
+// withDeparted adds the pods that have succeeded and are gone: what they
+// reported is still true when their Job is collected at once.
+func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.r.def.Pods(v.ref.Name))), v.uid) {
+		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
+		if p.Status.Phase == corev1.PodSucceeded && !present {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// lastLook reads the pods once more when a wait has ended well: the watch of
+// the main object may be ahead of that of its pods.
+func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
+	if v.pods == nil {
+		return seen
+	}
+	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, v.r.def.Pods(v.ref.Name))
+	if err != nil {
+		return seen
+	}
+	fresh := ownPods(podsOf(objects), v.uid)
+	for _, p := range seen.Pods {
+		gone := !slices.ContainsFunc(fresh, func(o corev1.Pod) bool { return o.UID == p.UID })
+		if gone && p.Status.Phase == corev1.PodSucceeded {
+			fresh = append(fresh, p)
+		}
+	}
+	seen.Pods = v.withDeparted(fresh)
 	return seen
 }
 
@@ -195,6 +229,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	})
 	switch {
 	case err == nil && verdict.Outcome == wait.Done:
+		w.seen = v.lastLook(ctx, w.seen)
 		w.mem.Pending = false
 		return nil
 	case err != nil && isCancelled(ctx):

@@ -160,7 +160,11 @@ func (r *Resource[M, P]) elsewhere(m P, ref kube.Ref, why string) diag.Diagnosti
 
 // failed starts the translation of an error about one object.
 func (r *Resource[M, P]) failed(m P, w rendered, verb string, err error, stands string) failure {
-	return failure{title: r.title(m), ref: w.ref, verb: verb, err: err, fields: r.fields(m), sent: w.obj, stands: stands}
+	f := failure{title: r.title(m), ref: w.ref, verb: verb, err: err, fields: r.fields(m), sent: w.obj, stands: stands}
+	if r.def.Refused != nil {
+		f.reword = func(said string) diags.Message { return r.def.Refused((*M)(m), said) }
+	}
+	return f
 }
 
 // timeouts are the default bounds, with those the definition leaves out.

@@ -80,12 +80,20 @@ type Definition[M any] struct {
 	Validate func(ctx context.Context, c tfsdk.Config) diag.Diagnostics
 	// Plan adds what only this resource knows to the plan.
 	Plan func(ctx context.Context, p *Planning[M])
+	// Settle returns the model to compare with the live objects, and to apply
+	// over them, when the cluster may hold more than the model asks for: a claim
+	// that was made larger keeps its size. prior is the model of the state in an
+	// update, nil in a comparison. It must not change m.
+	Settle func(m, prior *M, live kube.Live) *M
+	// Refused puts into the user's words what the server said when it refused a
+	// write for a reason no field stands for. An empty message adds nothing.
+	Refused func(m *M, said string) diags.Message
 	// Vanished decides what becomes of a resource whose objects are all gone.
 	// Nil forgets it, so that it is planned again.
 	Vanished func(m *M, c Circumstances) Fate
 	// Release says how an object is left behind instead of being deleted: a
 	// merge patch to mark it, and the label selector and number of the
-	// released objects to keep. A nil patch deletes.
+	// released objects to keep. A nil patch deletes. It may refuse the delete.
 	Release func(m *M, live kube.Live) Released
 	// Upgrades turn state of older schema versions into this one.
 	Upgrades func() map[int64]resource.StateUpgrader
@@ -156,6 +164,9 @@ type Fate struct {
 
 // Released is how an object is left behind on delete.
 type Released struct {
+	// Refuse, when it has a Summary, is why the object must not be deleted. It
+	// catches what no plan of the resource sees: -replace and tainted resources.
+	Refuse diags.Message
 	// Patch is the merge patch that marks the object; nil deletes it.
 	Patch map[string]any
 	// Selector and Keep bound how many released objects stay; the oldest go first.

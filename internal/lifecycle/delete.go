@@ -52,6 +52,9 @@ func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest,
 		if ref == r.main(m) && r.def.Release != nil {
 			released, ds := r.release(ctx, client, m, ref, mem)
 			resp.Diagnostics.Append(ds...)
+			if resp.Diagnostics.HasError() {
+				return // what could not be released must not be deleted
+			}
 			if released {
 				continue
 			}
@@ -96,10 +99,16 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 // removes the oldest of those that were left before.
 func (r *Resource[M, P]) release(ctx context.Context, client *kube.Client, m P, ref kube.Ref, mem memory) (bool, diag.Diagnostics) {
 	live, err := client.Get(ctx, ref)
-	if err != nil || !mem.knows(ref, live) || !mem.mine(live) {
+	if err != nil {
+		return false, failure{title: r.title(m), ref: ref, verb: "read", err: err, stands: "Nothing was deleted; the state still has it."}.diagnostics()
+	}
+	if !mem.knows(ref, live) || !mem.mine(live) {
 		return false, nil // remove sorts it out
 	}
 	rel := r.def.Release((*M)(m), kube.Live{ref.Kind.Kind: live})
+	if rel.Refuse.Summary != "" {
+		return false, diag.Diagnostics{rel.Refuse.Error()}
+	}
 	if rel.Patch == nil {
 		return false, nil
 	}

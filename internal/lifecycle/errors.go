@@ -32,6 +32,8 @@ type failure struct {
 	sent   *kube.Object
 	// stands says what exists now.
 	stands string
+	// reword is Definition.Refused for the model at hand; nil when there is none.
+	reword func(said string) diags.Message
 }
 
 // diagnostics translates the failure, one diagnostic a cause.
@@ -75,6 +77,12 @@ func (f failure) diagnostics() diag.Diagnostics {
 			Do:       "Check that the provider points at a Kubernetes API server, and that the API is installed there.",
 		}.Error()}
 	}
+	if f.reword != nil {
+		if m := f.reword(s.Message); m.Summary != "" {
+			m.Summary, m.Stands = clip(m.Summary), f.stands
+			return diag.Diagnostics{m.Error()}
+		}
+	}
 	if s.Details != nil && len(s.Details.Causes) > 0 {
 		return f.causes(s)
 	}
@@ -101,8 +109,6 @@ func (f failure) advice(s metav1.Status) string {
 	switch {
 	case strings.Contains(s.Message, "exceeded quota"):
 		return "Ask for less, free what the namespace uses, or raise its ResourceQuota."
-	case strings.Contains(s.Message, "only dynamically provisioned pvc can be resized"):
-		return "The claim's storage class must have allow_volume_expansion = true; set it on the class, or keep the size."
 	case strings.Contains(s.Message, "admission webhook"):
 		return "The webhook named above decides; change what it objects to, or ask those who run it."
 	}

@@ -96,7 +96,7 @@ func (r *Resource[M, P]) fields(m P) diags.Fields {
 // observe returns the state after looking at the live objects: prior, with the
 // attributes whose fields drifted set to what the cluster has.
 func (r *Resource[M, P]) observe(ctx context.Context, s schema.Schema, prior tftypes.Value, m P, seen Seen) (tftypes.Value, diag.Diagnostics) {
-	want, ds := r.render(m, "")
+	want, ds := r.render(r.settled(m, nil, seen.Live), "")
 	if ds.HasError() {
 		return prior, ds
 	}
@@ -148,6 +148,14 @@ func (r *Resource[M, P]) observe(ctx context.Context, s schema.Schema, prior tft
 		}
 	}
 	return prior, ds
+}
+
+// settled is the model with what the live objects hold beyond it.
+func (r *Resource[M, P]) settled(m, prior P, live kube.Live) P {
+	if r.def.Settle == nil {
+		return m
+	}
+	return P(r.def.Settle((*M)(m), (*M)(prior), live))
 }
 
 // adopt returns the state a model adopted from the live objects would have.

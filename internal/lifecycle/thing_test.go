@@ -219,11 +219,6 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (p *process) alive() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.dead
-}
 
 // newWorkspace is another provider process on the same API server.
 func newWorkspace(t *testing.T, api *fakeapi.Server) *world {

@@ -48,7 +48,12 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	if mem.Claim == "" {
 		mem.Claim = newClaim() // the first write after an import
 	}
-	want, ds := r.render(m, mem.Claim)
+	prior, ds := decode[M](ctx, s, req.State.Raw)
+	resp.Diagnostics.Append(ds...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	want, ds := r.wanted(ctx, client, m, P(prior), mem.Claim)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -57,11 +62,6 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		resp.State.Raw = raw
 		r.identify(r.main(m), resp.Identity)
 		resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
-	}
-	prior, ds := decode[M](ctx, s, req.State.Raw)
-	resp.Diagnostics.Append(ds...)
-	if resp.Diagnostics.HasError() {
-		return
 	}
 	known, ds := r.meet(ctx, client, m, P(prior), want, &mem)
 	resp.Diagnostics.Append(ds...)
@@ -79,7 +79,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		return
 	}
 	w := &writer[M, P]{
-		r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", uids: known, save: save,
+		r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", planned: req.Plan.Raw, uids: known, save: save,
 		note: func() { resp.Diagnostics.Append(mem.store(ctx, resp.Private)...) },
 	}
 	old := mem.refs(r.def.Owns)
@@ -104,6 +104,20 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	if o := w.live[want[0].ref]; o != nil && o.GetAnnotations()[RecordedAnnotation] == "" {
 		w.recorded() // imported, or its create was killed after the state was saved
 	}
+}
+
+// wanted is what an update applies: what the model asks for, and what the
+// cluster already holds beyond it.
+func (r *Resource[M, P]) wanted(ctx context.Context, client *kube.Client, m, prior P, claim string) ([]rendered, diag.Diagnostics) {
+	if r.def.Settle == nil {
+		return r.render(m, claim)
+	}
+	main := r.main(m)
+	live, err := client.Get(ctx, main)
+	if err != nil {
+		return nil, failure{title: r.title(m), ref: main, verb: "read", err: err, stands: "Nothing was changed."}.diagnostics()
+	}
+	return r.render(r.settled(m, prior, kube.Live{main.Kind.Kind: live}), claim)
 }
 
 // meet reads the objects an update will write: it refuses those of another

@@ -30,6 +30,9 @@ type writer[M any, P based[M]] struct {
 	timeout  time.Duration
 	verb     string
 	creating bool
+	// planned is what an update promised; null on create, which promises no
+	// computed value that the cluster decides.
+	planned tftypes.Value
 	// uids are the objects an update expects to find; nil on create.
 	uids map[kube.Ref]string
 	// save hands the state to Terraform's answer, note the private state alone.
@@ -180,8 +183,30 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	raw, ds := encode(ctx, w.schema, m)
 	out.Append(ds...)
 	if !ds.HasError() {
-		w.save(raw)
+		w.save(w.asPromised(raw))
 	}
+}
+
+// asPromised holds computed values that the plan said would stay: Terraform
+// takes no others, even when the cluster has moved on since. The next read
+// looks again, and tells.
+func (w *writer[M, P]) asPromised(raw State) State {
+	if w.planned.IsNull() {
+		return raw
+	}
+	planned, got := map[string]tftypes.Value{}, map[string]tftypes.Value{}
+	if w.planned.As(&planned) != nil || raw.As(&got) != nil {
+		return raw
+	}
+	for _, name := range computedNames(w.schema) {
+		if p := planned[name]; p.IsFullyKnown() && !p.Equal(got[name]) {
+			raw = setRoot(raw, name, p)
+			for i := range w.mem.Objects {
+				w.mem.Objects[i].Fingerprint = ""
+			}
+		}
+	}
+	return raw
 }
 
 // recorded marks the main object as known to a state, once Terraform has it.

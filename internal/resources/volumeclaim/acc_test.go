@@ -258,6 +258,53 @@ func TestAccDrift(t *testing.T) {
 	})
 }
 
+// TestAccLarger: size is a minimum.
+func TestAccLarger(t *testing.T) {
+	t.Parallel()
+	run(t, func(c *cluster) []resource.TestStep {
+		return []resource.TestStep{
+			{Check: c.on(has("1Gi"))},
+			{ // somebody makes it larger: no drift
+				PreConfig: func() {
+					c.patch("data", `{"spec":{"resources":{"requests":{"storage":"5Gi"}}}}`)
+					c.until("the claim grows", func() bool { return has("5Gi")(c.claim("data")) == nil })
+				},
+				ConfigPlanChecks:  action(plancheck.ResourceActionNoop),
+				ConfigStateChecks: []statecheck.StateCheck{is("size", knownvalue.StringExact("1Gi")), is("capacity", knownvalue.StringExact("5Gi"))},
+			},
+			{ConfigPlanChecks: action(plancheck.ResourceActionUpdate), Check: c.on(all(has("5Gi"), labelled("team", "vision")))},
+			{ConfigPlanChecks: action(plancheck.ResourceActionUpdate), Check: c.on(has("5Gi"))},
+			{ // to go beyond what somebody has set is a conflict like any other
+				ExpectError: regexp.MustCompile(`(?s)belongs to.*somebody.*force_conflicts`),
+			},
+		}
+	})
+}
+
+// TestAccTaintedIsProtected: a replacement that no plan of the resource sees
+// does not delete data either.
+func TestAccTaintedIsProtected(t *testing.T) {
+	t.Parallel()
+	run(t, func(c *cluster) []resource.TestStep {
+		return []resource.TestStep{
+			{},
+			{Taint: []string{address}, ExpectError: regexp.MustCompile(`(?s)is protected from deletion.*terraform untaint`)},
+			{
+				PreConfig: func() {
+					if c.claim("data").DeletionTimestamp != nil {
+						t.Error("the claim is being deleted")
+					}
+					if err := c.CoreV1().PersistentVolumeClaims(c.namespace).Delete(t.Context(), "data", metav1.DeleteOptions{}); err != nil {
+						t.Fatal(err)
+					}
+					c.until("the claim goes", func() bool { return c.claim("data") == nil })
+				},
+				ConfigPlanChecks: action(plancheck.ResourceActionCreate),
+			},
+		}
+	})
+}
+
 func TestAccProtection(t *testing.T) {
 	t.Parallel()
 	protected := regexp.MustCompile(`is protected from deletion`)
@@ -356,7 +403,7 @@ func TestAccGrowthRefused(t *testing.T) {
 	run(t, func(c *cluster) []resource.TestStep {
 		return []resource.TestStep{
 			{Check: c.on(has("1Gi"))},
-			{ExpectError: regexp.MustCompile(`allow_volume_expansion = true`)},
+			{ExpectError: regexp.MustCompile(`(?s)cannot grow to 2Gi.*size *= "2Gi".*Storage class "\S+-fixed" does not allow`)},
 		}
 	})
 }

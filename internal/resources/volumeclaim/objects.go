@@ -197,9 +197,9 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 
 // release leaves the claim behind, unmanaged, when the user wants to keep the
 // data: without the marks nobody takes it for a resource's.
-func release(m *Model, _ kube.Live) lifecycle.Released {
+func release(m *Model, live kube.Live) lifecycle.Released {
 	if !m.Retain.ValueBool() {
-		return lifecycle.Released{}
+		return lifecycle.Released{Refuse: refuse(m, live)}
 	}
 	return lifecycle.Released{Patch: map[string]any{"metadata": map[string]any{
 		"labels": map[string]any{lifecycle.KeptLabel: "true", lifecycle.OwnerLabel: nil},

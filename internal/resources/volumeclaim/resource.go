@@ -114,6 +114,8 @@ func Definition() lifecycle.Definition[Model] {
 		// can be filled in once: see plan.
 		Replace: []path.Path{selectorPath, sourcePath},
 		Plan:    plan,
+		Settle:  settle,
+		Refused: refused,
 		Release: release,
 	}
 }
