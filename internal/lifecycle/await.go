@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -32,6 +34,8 @@ type vantage[M any, P based[M]] struct {
 	last  *kube.Object
 	floor string
 	gone  bool
+	// ever are all pods seen so far, as they were last.
+	ever map[types.UID]corev1.Pod
 }
 
 // watch starts to look. live is the main object as the last write returned it.
@@ -85,6 +89,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	if v.pods != nil {
 		if objects, err := v.pods.Matching(v.r.def.Pods(v.ref.Name)); err == nil {
 			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.uid))
+			v.recallPods(seen.Pods)
 		}
 	}
 	if v.wantsEvents(seen) && v.events == nil {
@@ -94,6 +99,18 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 		seen.Events = v.eventsOf(seen)
 	}
 	return seen
+}
+
+// recallPods keeps the last state of every pod that was seen: a Job deletes its
+// pods as it fails, and what they died of with them.
+func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
+	if v.ever == nil {
+		v.ever = map[types.UID]corev1.Pod{}
+	}
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.r.def.Pods(v.ref.Name))), v.uid)
+	for _, p := range append(departed, now...) {
+		v.ever[p.UID] = p
+	}
 }
 
 // withDeparted adds the pods that have succeeded and are gone: what they
@@ -235,7 +252,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	case err != nil && isCancelled(ctx):
 		return diag.Diagnostics{w.r.interrupted(P(w.model), "while mlk waited: "+phrase(verdict))}
 	}
-	return w.explain(ctx, verdict, level, err != nil)
+	return w.explain(ctx, verdict, level, slices.Collect(maps.Values(v.ever)), err != nil)
 }
 
 // interrupted tells that the user stopped the apply. It is a warning: an error
@@ -259,14 +276,14 @@ func (w *writer[M, P]) evidence() diagnose.Evidence {
 }
 
 // explain collects what the cluster knows and says why the wait failed.
-func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level string, late bool) diag.Diagnostics {
+func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level string, pods []corev1.Pod, late bool) diag.Diagnostics {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	m := P(w.model)
 	evidence := w.evidence()
 	if typed, err := w.client.Typed(); err == nil {
 		main := w.r.main(m)
-		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: evidence.Pods}
+		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods}
 		if w.r.def.Pods != nil {
 			target.Selector = w.r.def.Pods(main.Name)
 		}
@@ -304,6 +321,10 @@ type telling[M any, P based[M]] struct {
 	keep    bool
 	notes   []string
 }
+
+// noNodeLargeEnough is the finding that no waiting cures, although it is not
+// certain: a pool may scale up with larger nodes.
+const noNodeLargeEnough = "NoNodeLargeEnough"
 
 // mostCauses is how many causes one failure lists.
 const mostCauses = 5
@@ -346,13 +367,20 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 		summary = fmt.Sprintf("%s is not %s after %s: %s", title, t.w.r.level(P(t.w.model)), t.w.timeout, f.Summary)
 	}
 	msg := diags.Message{Summary: clip(summary), Happened: f.Happened, Why: f.Why, Do: f.Do}
+	switch f.Count {
+	case 0, 1:
+	case 2:
+		msg.Happened = joined(msg.Happened, "One more pod has the same problem.")
+	default:
+		msg.Happened = joined(msg.Happened, fmt.Sprintf("%d more pods have the same problem.", f.Count-1))
+	}
 	if f.Log != "" {
 		msg.Why = joined(msg.Why, "Last lines of its log:\n"+indent(f.Log))
 	}
 	if first {
 		msg.Happened = joined(msg.Happened, t.noted())
 		msg.Stands = t.stands()
-		if t.late {
+		if t.late && !f.Certain && f.Reason != noNodeLargeEnough {
 			msg.Do = joined(msg.Do, t.patience())
 		}
 	}
