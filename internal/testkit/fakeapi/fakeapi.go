@@ -1,8 +1,8 @@
 // Package fakeapi is a small API server for tests: one store, server-side apply
 // with real field managers, uid preconditions, dry-run, watches, and a hook that
 // can make any request fail before or after it took effect. It has no
-// controllers, no admission and no defaults; what depends on those is tested on
-// a real control plane.
+// controllers, no admission and, unless asked, no defaults; what depends on those
+// is tested on a real control plane.
 package fakeapi
 
 import (
@@ -53,6 +53,8 @@ type Request struct {
 	DryRun bool
 	// Watch is whether this is a watch.
 	Watch bool
+	// Body is what was sent.
+	Body []byte
 }
 
 // Writes reports whether the request changes something.
@@ -65,6 +67,9 @@ type Server struct {
 	Before func(Request) error
 	// After may lose the answer of a request that took effect.
 	After func(Request) error
+	// Complete may fill in what the stored objects leave out, as Defaults does;
+	// create is whether the object is new.
+	Complete func(o runtime.Object, create bool) error
 
 	http *httptest.Server
 
@@ -220,11 +225,21 @@ func (s *Server) update(live, o *unstructured.Unstructured, by string) (*unstruc
 	if err != nil {
 		return nil, err
 	}
+	if err := s.complete(now, live == nil); err != nil {
+		return nil, err
+	}
 	out, err := m.Update(old, now, by)
 	if err != nil {
 		return nil, err
 	}
 	return plain(out, o.GroupVersionKind())
+}
+
+func (s *Server) complete(o runtime.Object, create bool) error {
+	if s.Complete == nil {
+		return nil
+	}
+	return s.Complete(o, create)
 }
 
 // typed converts to the Go type; a nil object gives an empty one.
@@ -340,7 +355,12 @@ func parse(p string) (target, bool) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	req := Request{Method: r.Method, Path: r.URL.Path, DryRun: q.Get("dryRun") != "", Watch: q.Get("watch") != ""}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	req := Request{Method: r.Method, Path: r.URL.Path, DryRun: q.Get("dryRun") != "", Watch: q.Get("watch") != "", Body: body}
 	s.mu.Lock()
 	s.requests = append(s.requests, req)
 	s.mu.Unlock()
@@ -357,11 +377,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if req.Watch {
 		s.watch(w, r, t)
-		return
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		refuse(w, err)
 		return
 	}
 	code, out, err := s.handle(r, t, body, req)
@@ -473,6 +488,9 @@ func (s *Server) patch(r *http.Request, t target, gr schema.GroupResource, live 
 		}
 		merged, err := m.Apply(old, o, manager, r.URL.Query().Get("force") == "true")
 		if err != nil {
+			return 0, nil, err
+		}
+		if err := s.complete(merged, live == nil); err != nil {
 			return 0, nil, err
 		}
 		if now, err = plain(merged, kinds[t.resource]); err != nil {

@@ -1,0 +1,183 @@
+package fakeapi
+
+import (
+	"math"
+	"reflect"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
+)
+
+// Defaults fills in what a real API server fills in (Kubernetes 1.37,
+// pkg/apis/*/v1/defaults.go and the strategies of pkg/registry). It is written
+// from the server's side, so that what mlk takes for a default is checked and
+// not repeated; an acceptance test compares it with a real server.
+func Defaults(o runtime.Object) { defaultsIn(reflect.ValueOf(o)) }
+
+// defaultsIn visits every struct of a value, the outer ones first as the server
+// does.
+func defaultsIn(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			defaultsIn(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			defaultsIn(v.Index(i))
+		}
+	case reflect.Struct:
+		if v.CanAddr() {
+			defaultsOf(v.Addr().Interface())
+		}
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				defaultsIn(v.Field(i))
+			}
+		}
+	}
+}
+
+// defaultsOf fills in one struct.
+func defaultsOf(p any) {
+	switch o := p.(type) {
+	case *batchv1.Job:
+		jobDefaults(o)
+	case *batchv1.PodFailurePolicyOnPodConditionsPattern:
+		fill(&o.Status, corev1.ConditionTrue)
+	case *corev1.PodSpec:
+		podDefaults(o)
+	case *corev1.Container:
+		fill(&o.ImagePullPolicy, pullPolicy(o.Image))
+		fill(&o.TerminationMessagePath, corev1.TerminationMessagePathDefault)
+		fill(&o.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
+	case *corev1.ContainerPort:
+		fill(&o.Protocol, corev1.ProtocolTCP)
+	case *corev1.Probe:
+		fill(&o.TimeoutSeconds, 1)
+		fill(&o.PeriodSeconds, 10)
+		fill(&o.SuccessThreshold, 1)
+		fill(&o.FailureThreshold, 3)
+	case *corev1.HTTPGetAction:
+		fill(&o.Path, "/")
+		fill(&o.Scheme, corev1.URISchemeHTTP)
+	case *corev1.GRPCAction:
+		fill(&o.Service, new(string))
+	case *corev1.ObjectFieldSelector:
+		fill(&o.APIVersion, "v1")
+	case *corev1.SecretVolumeSource:
+		fill(&o.DefaultMode, ptr.To(corev1.SecretVolumeSourceDefaultMode))
+	case *corev1.ConfigMapVolumeSource:
+		fill(&o.DefaultMode, ptr.To(corev1.ConfigMapVolumeSourceDefaultMode))
+	case *corev1.DownwardAPIVolumeSource:
+		fill(&o.DefaultMode, ptr.To(corev1.DownwardAPIVolumeSourceDefaultMode))
+	case *corev1.ProjectedVolumeSource:
+		fill(&o.DefaultMode, ptr.To(corev1.ProjectedVolumeSourceDefaultMode))
+	case *corev1.ServiceAccountTokenProjection:
+		const hour = 3600
+		fill(&o.ExpirationSeconds, ptr.To[int64](hour))
+	case *corev1.HostPathVolumeSource:
+		fill(&o.Type, ptr.To(corev1.HostPathUnset))
+	case *corev1.ImageVolumeSource:
+		fill(&o.PullPolicy, pullPolicy(o.Reference))
+	case *corev1.PersistentVolumeClaimSpec:
+		claimDefaults(o)
+	case *storagev1.StorageClass:
+		fill(&o.ReclaimPolicy, ptr.To(corev1.PersistentVolumeReclaimDelete))
+		fill(&o.VolumeBindingMode, ptr.To(storagev1.VolumeBindingImmediate))
+	}
+}
+
+// fill sets what nobody set.
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func jobDefaults(o *batchv1.Job) {
+	if o.Spec.Completions == nil && o.Spec.Parallelism == nil {
+		o.Spec.Completions = ptr.To[int32](1)
+	}
+	fill(&o.Spec.Parallelism, ptr.To[int32](1))
+	tries := int32(6)
+	if o.Spec.BackoffLimitPerIndex != nil {
+		tries = math.MaxInt32
+	}
+	fill(&o.Spec.BackoffLimit, &tries)
+	if len(o.Labels) == 0 {
+		o.Labels = o.Spec.Template.Labels
+	}
+	fill(&o.Spec.CompletionMode, ptr.To(batchv1.NonIndexedCompletion))
+	fill(&o.Spec.Suspend, ptr.To(false))
+	replace := batchv1.TerminatingOrFailed
+	if o.Spec.PodFailurePolicy != nil {
+		replace = batchv1.Failed
+	}
+	fill(&o.Spec.PodReplacementPolicy, &replace)
+	fill(&o.Spec.ManualSelector, ptr.To(false))
+	if *o.Spec.ManualSelector || o.Spec.Selector != nil {
+		return
+	}
+	// The strategy of Jobs, at creation.
+	const uid = "5f9c1c2e-0000-4000-8000-000000000000"
+	if o.Spec.Template.Labels == nil {
+		o.Spec.Template.Labels = map[string]string{}
+	}
+	for _, prefix := range []string{"", "batch.kubernetes.io/"} {
+		o.Spec.Template.Labels[prefix+"controller-uid"] = uid
+		o.Spec.Template.Labels[prefix+"job-name"] = o.Name
+	}
+	o.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: uid}}
+}
+
+func podDefaults(o *corev1.PodSpec) {
+	fill(&o.ServiceAccountName, o.DeprecatedServiceAccount)
+	o.DeprecatedServiceAccount = o.ServiceAccountName
+	fill(&o.DNSPolicy, corev1.DNSClusterFirst)
+	fill(&o.RestartPolicy, corev1.RestartPolicyAlways)
+	if o.SecurityContext == nil {
+		o.SecurityContext = &corev1.PodSecurityContext{}
+	}
+	fill(&o.TerminationGracePeriodSeconds, ptr.To[int64](corev1.DefaultTerminationGracePeriodSeconds))
+	fill(&o.SchedulerName, corev1.DefaultSchedulerName)
+	if !o.HostNetwork {
+		return
+	}
+	for _, containers := range [][]corev1.Container{o.Containers, o.InitContainers} {
+		for i := range containers {
+			for j := range containers[i].Ports {
+				p := &containers[i].Ports[j]
+				fill(&p.HostPort, p.ContainerPort)
+			}
+		}
+	}
+}
+
+// claimDefaults also mirrors the two ways to name a source, as the strategy of
+// claims does.
+func claimDefaults(o *corev1.PersistentVolumeClaimSpec) {
+	fill(&o.VolumeMode, ptr.To(corev1.PersistentVolumeFilesystem))
+	switch ref, local := o.DataSourceRef, o.DataSource; {
+	case ref == nil && local != nil:
+		o.DataSourceRef = &corev1.TypedObjectReference{APIGroup: local.APIGroup, Kind: local.Kind, Name: local.Name}
+	case ref != nil && local == nil && ptr.Deref(ref.Namespace, "") == "":
+		o.DataSource = &corev1.TypedLocalObjectReference{APIGroup: ref.APIGroup, Kind: ref.Kind, Name: ref.Name}
+	}
+}
+
+// pullPolicy is Always for images without a tag or a digest, or tagged latest.
+func pullPolicy(image string) corev1.PullPolicy {
+	name := image[strings.LastIndex(image, "/")+1:]
+	_, tag, tagged := strings.Cut(name, ":")
+	if !strings.Contains(name, "@") && (!tagged || tag == "latest") {
+		return corev1.PullAlways
+	}
+	return corev1.PullIfNotPresent
+}

@@ -1,0 +1,260 @@
+package laws
+
+import (
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+)
+
+// configSuffix is how the files end that hold configurations, beside the golden
+// files of what they make.
+const configSuffix = ".config.yaml"
+
+// minimal is the configuration every resource has: what is required, no more.
+const minimal = "minimal"
+
+// Read finds the configurations of a resource below the root of the module:
+// internal/resources/<name>/testdata/desired/*.config.yaml, and for each block
+// it is made of the shapes of the block's own tests, put into the minimal one.
+func Read(t testing.TB, root string, newResource func() resource.Resource) Subject {
+	t.Helper()
+	var meta resource.MetadataResponse
+	newResource().Metadata(t.Context(), resource.MetadataRequest{ProviderTypeName: "mlk"}, &meta)
+	s := Subject{New: newResource, Type: meta.TypeName, Configs: map[string]Config{}}
+	files, err := filepath.Glob(filepath.Join(s.Dir(root), "testdata", "desired", "*"+configSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		s.Configs[strings.TrimSuffix(filepath.Base(f), configSuffix)] = load(t, f)
+	}
+	least, ok := s.Configs[minimal]
+	if !ok {
+		t.Fatalf("%s has no %s", s.Type, filepath.Join("testdata", "desired", minimal+configSuffix))
+	}
+	shapes, err := filepath.Glob(filepath.Join(root, "internal", "blocks", "*", "testdata", "shapes", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sch := s.schemaOf(t)
+	for _, f := range shapes {
+		shape := load(t, f)
+		fits := true
+		for name := range shape {
+			_, has := sch.Attributes[name]
+			fits = fits && has
+		}
+		if fits {
+			name := filepath.Base(filepath.Dir(filepath.Dir(filepath.Dir(f)))) + "-" + strings.TrimSuffix(filepath.Base(f), ".yaml")
+			s.Configs[name] = merged(least, shape)
+		}
+	}
+	s.Configs["common"] = merged(least, s.common(sch))
+	// Nothing runs here: a create returns as soon as the objects exist.
+	if examined, ok := newResource().(lifecycle.Examined); ok && slices.Contains(examined.Levels(), "created") {
+		for _, c := range s.Configs {
+			c["wait_for"] = "created"
+		}
+	}
+	return s
+}
+
+// Dir is the folder of the resource's package.
+func (s Subject) Dir(root string) string {
+	return filepath.Join(root, "internal", "resources", strings.ReplaceAll(strings.TrimPrefix(s.Type, "mlk_"), "_", ""))
+}
+
+// common are the attributes that every resource has from the lifecycle.
+func (s Subject) common(sch schema.Schema) Config {
+	c := Config{
+		"labels":          map[string]any{"laws.example.com/team": "mine", "tier": ""},
+		"annotations":     map[string]any{"laws.example.com/Note": "a note"},
+		"force_conflicts": true,
+		"timeouts":        map[string]any{"create": "1m", "update": "1m", "delete": "1m"},
+	}
+	if _, ok := sch.Attributes["on_failure"]; ok {
+		c["on_failure"] = "keep"
+	}
+	return c
+}
+
+func load(t testing.TB, file string) Config {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return c
+}
+
+// coverage: the configurations together set every attribute that can be set.
+func (s Subject) coverage(t *testing.T) {
+	t.Helper()
+	set := map[string]bool{}
+	for _, c := range s.Configs {
+		note("", c, set)
+	}
+	for at := range attributes(s.schemaOf(t)) {
+		if !set[at] {
+			t.Errorf("no configuration sets %s", at)
+		}
+	}
+}
+
+// note collects the attributes a value sets, keys and indices left out. An
+// attribute and a map key look alike, so each value counts as both.
+func note(at string, v any, set map[string]bool) {
+	set[at] = true
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			note(strings.TrimPrefix(at+"."+k, "."), e, set)
+			note(at, e, set)
+		}
+	case []any:
+		for _, e := range x {
+			note(at, e, set)
+		}
+	}
+}
+
+// attributes are the paths of all attributes that can be set, keys and indices
+// left out.
+func attributes(sch schema.Schema) map[string]schema.Attribute {
+	out := map[string]schema.Attribute{}
+	var walk func(at string, all map[string]schema.Attribute)
+	walk = func(at string, all map[string]schema.Attribute) {
+		for name, a := range all {
+			here := strings.TrimPrefix(at+"."+name, ".")
+			if !a.IsOptional() && !a.IsRequired() {
+				continue
+			}
+			out[here] = a
+			switch n := a.(type) {
+			case schema.SingleNestedAttribute:
+				walk(here, n.Attributes)
+			case schema.ListNestedAttribute:
+				walk(here, n.NestedObject.Attributes)
+			case schema.MapNestedAttribute:
+				walk(here, n.NestedObject.Attributes)
+			}
+		}
+	}
+	walk("", sch.Attributes)
+	return out
+}
+
+// seed makes the population the same in every run.
+const seed = 20261123
+
+// draw makes up configurations: attributes of different configurations
+// together, with parts left out. What the provider's own checks refuse is drawn
+// again, so that every one is valid.
+func (s Subject) draw(t testing.TB, n int) []Config {
+	t.Helper()
+	if n == 0 {
+		return nil
+	}
+	judge := newRig(t, s, server(t, nil, nil), nil)
+	var out []Config
+	const tries = 100
+	for i := 0; len(out) < n && i < n*tries; i++ {
+		c := s.mix(s.schemaOf(t), rand.New(rand.NewPCG(seed, uint64(i))))
+		if judge.Validate(t.Context(), c).Errors() == "" && judge.Plan(t.Context(), c).Errors() == "" {
+			out = append(out, c)
+		}
+	}
+	if len(out) < n {
+		t.Errorf("only %d of %d drawn configurations are valid", len(out), n*tries)
+	}
+	return out
+}
+
+// mix takes each attribute from a configuration that has it, or leaves it out.
+func (s Subject) mix(sch schema.Schema, random *rand.Rand) Config {
+	names := slices.Sorted(maps.Keys(s.Configs))
+	c := Config{}
+	for _, at := range slices.Sorted(maps.Keys(sch.Attributes)) {
+		a := sch.Attributes[at]
+		var from []any
+		for _, n := range names {
+			if v, ok := s.Configs[n][at]; ok {
+				from = append(from, v)
+			}
+		}
+		const oneIn = 3
+		if len(from) == 0 || !a.IsRequired() && at != "wait_for" && random.IntN(oneIn) > 0 {
+			continue
+		}
+		c[at] = thin(random, a, from[random.IntN(len(from))])
+	}
+	return c
+}
+
+// thin leaves out some of what a value may do without: optional attributes,
+// entries of maps, elements at the end of lists.
+func thin(random *rand.Rand, a schema.Attribute, v any) any {
+	const oneIn = 5
+	out := func() bool { return random.IntN(oneIn) == 0 }
+	object := func(all map[string]schema.Attribute, v any) any {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return v
+		}
+		less := map[string]any{}
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if in, ok := all[k]; ok && (in.IsRequired() || !out()) {
+				less[k] = thin(random, in, m[k])
+			}
+		}
+		return less
+	}
+	same := func(v any) any { return v }
+	entries, nested := same, false
+	switch n := a.(type) {
+	case schema.SingleNestedAttribute:
+		return object(n.Attributes, v)
+	case schema.ListNestedAttribute:
+		entries, nested = func(v any) any { return object(n.NestedObject.Attributes, v) }, true
+	case schema.MapNestedAttribute:
+		entries, nested = func(v any) any { return object(n.NestedObject.Attributes, v) }, true
+	case schema.MapAttribute, schema.ListAttribute:
+		nested = true
+	}
+	if !nested {
+		return v
+	}
+	switch x := v.(type) {
+	case map[string]any:
+		less := map[string]any{}
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			if !out() {
+				less[k] = entries(x[k])
+			}
+		}
+		return less
+	case []any:
+		less := []any{}
+		for _, e := range x {
+			if !out() {
+				less = append(less, entries(e))
+			}
+		}
+		return less
+	}
+	return v
+}

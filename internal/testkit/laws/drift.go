@@ -1,0 +1,281 @@
+package laws
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+)
+
+// place is where a value is in an object: field names and indices. The server
+// keeps the order of lists that one apply made, so a place holds in what was
+// sent and in what is stored.
+type place []any
+
+func (p place) String() string {
+	var out []string
+	for _, s := range p {
+		out = append(out, fmt.Sprint(s))
+	}
+	return strings.Join(out, ".")
+}
+
+// field is the last name in the place, the list's for an element.
+func (p place) field(back int) string {
+	for i := len(p) - 1; i >= 0; i-- {
+		if name, ok := p[i].(string); ok {
+			if back == 0 {
+				return name
+			}
+			back--
+		}
+	}
+	return ""
+}
+
+func (p place) key() string { return p.field(1) + "." + p.field(0) }
+
+// drift: changing or removing anything that was declared shows as exactly the
+// attribute that made it.
+func (r *rig) drift(t *testing.T, c Config, objects []sent, tally *Tally) {
+	t.Helper()
+	sch := r.s.schemaOf(t)
+	examined, ok := r.s.New().(lifecycle.Examined)
+	if !ok {
+		t.Fatal("the resource was not made by lifecycle.New")
+	}
+	fields, ds := examined.FieldsOf(t.Context(), tfsdk.State{Schema: sch, Raw: r.State})
+	if ds.HasError() {
+		t.Fatal(ds)
+	}
+	names := settable(sch, c)
+	for _, o := range objects {
+		live := r.api.Get(o.kind, o.namespace, o.name)
+		for _, m := range mutations(o.object) {
+			if m.leaf {
+				tally.Leaves++
+			}
+			if reason := r.s.unchangeable(m); reason != "" {
+				tally.Kept[reason]++
+				continue
+			}
+			r.api.Change(o.kind, o.namespace, o.name, "kubectl-edit", func(o map[string]any) { m.apply(o) })
+			now := r.api.Get(o.kind, o.namespace, o.name)
+			paths := slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
+			if equal(withoutBookkeeping(live.Object), withoutBookkeeping(now.Object)) {
+				tally.Kept["the server fills in the same"]++
+				continue
+			}
+			tally.Mutations++
+			f := r.Fork()
+			if out := f.Refresh(t.Context()); out.Errors() != "" {
+				t.Errorf("%s: %s", m, out.Errors())
+			}
+			changed := differing(names, r.Core, f)
+			r.judge(t, m, o.kind, paths, fields, changed)
+			if len(changed) > 0 && m.sampled {
+				if out := f.Plan(t.Context(), c); out.Errors() != "" || !out.Changed {
+					t.Errorf("%s: the plan does not set %v right: %s", m, changed, out.Errors())
+				}
+			}
+			r.api.Change(o.kind, o.namespace, o.name, "kubectl-edit", func(o map[string]any) {
+				for k := range o {
+					delete(o, k)
+				}
+				maps.Copy(o, live.DeepCopy().Object)
+			})
+		}
+	}
+}
+
+// judge compares the attributes that changed with those that made the fields.
+func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, fields diags.Fields, changed []string) {
+	t.Helper()
+	if len(changed) == 0 {
+		t.Errorf("%s: no attribute shows it (drift %v)", m, drifted)
+		return
+	}
+	var named []string
+	for _, d := range drifted {
+		for _, at := range madeBy(fields, append([]string{kind}, d...)) {
+			if root, ok := at.Steps()[0].(path.PathStepAttributeName); ok && !slices.Contains(named, string(root)) {
+				named = append(named, string(root))
+			}
+		}
+	}
+	if len(named) == 0 && r.State.Type() != nil && r.Attribute("patch") != nil {
+		named = []string{"patch"}
+	}
+	for _, n := range changed {
+		if !slices.Contains(named, n) {
+			t.Errorf("%s: attribute %s changed, the field is made by %v", m, n, named)
+		}
+	}
+	if m.leaf && len(changed) > 1 && len(named) == 1 {
+		t.Errorf("%s: attributes %v changed, want one", m, changed)
+	}
+}
+
+// madeBy are the attributes that made a field or what is below it.
+func madeBy(fields diags.Fields, segments []string) []path.Path {
+	if below := fields.FindBelow(segments); len(below) > 0 {
+		return below
+	}
+	if one, ok := fields.Find(segments); ok {
+		return []path.Path{one}
+	}
+	return nil
+}
+
+func withoutBookkeeping(o map[string]any) map[string]any {
+	o = runtime.DeepCopyJSON(o)
+	if md, ok := o["metadata"].(map[string]any); ok {
+		delete(md, "managedFields")
+		delete(md, "resourceVersion")
+	}
+	return o
+}
+
+// mutation is one change to an object.
+type mutation struct {
+	at place
+	// leaf is set for a change of a single value, not a removal.
+	leaf    bool
+	removed bool
+	to      any
+	// sampled mutations are also planned.
+	sampled bool
+}
+
+func (m mutation) String() string {
+	if m.removed {
+		return m.at.String() + " removed"
+	}
+	return fmt.Sprintf("%s set to %v", m.at, m.to)
+}
+
+// mutations are all single changes to what an object says: another value for
+// each leaf, and each field and list element gone.
+func mutations(o map[string]any) []mutation {
+	var out []mutation
+	var walk func(at place, v any)
+	walk = func(at place, v any) {
+		switch x := v.(type) {
+		case map[string]any:
+			for _, k := range slices.Sorted(maps.Keys(x)) {
+				next := append(slices.Clone(at), k)
+				if len(at) == 0 && (k == "apiVersion" || k == "kind") {
+					continue
+				}
+				out = append(out, mutation{at: next, removed: true, sampled: len(out)%sample == 0})
+				walk(next, x[k])
+			}
+		case []any:
+			for i, e := range x {
+				next := append(slices.Clone(at), i)
+				out = append(out, mutation{at: next, removed: true})
+				walk(next, e)
+			}
+		default:
+			if to, ok := another(at, v); ok {
+				out = append(out, mutation{at: at, leaf: true, to: to, sampled: len(out)%sample == 0})
+			}
+		}
+	}
+	walk(nil, o)
+	return out
+}
+
+// sample is how many mutations there are to one that is also planned: planning
+// is the same for all of them.
+const sample = 5
+
+// another value of the same kind.
+func another(at place, v any) (any, bool) {
+	switch x := v.(type) {
+	case string:
+		if isQuantity(at) {
+			return "77", true
+		}
+		return x + "x", true
+	case bool:
+		return !x, true
+	case int64:
+		return x + 1, true
+	case float64:
+		return x + 1, true
+	}
+	return nil, false
+}
+
+func isQuantity(at place) bool {
+	switch at.field(1) {
+	case "limits", "requests":
+		return true
+	}
+	switch at.field(0) {
+	case "sizeLimit", "divisor":
+		return true
+	}
+	return false
+}
+
+func (m mutation) apply(o map[string]any) {
+	set(o, m.at, m)
+}
+
+// set returns v with the mutation made at the place.
+func set(v any, at place, m mutation) any {
+	if len(at) == 0 {
+		return m.to
+	}
+	switch x := v.(type) {
+	case map[string]any:
+		name, _ := at[0].(string)
+		if len(at) == 1 && m.removed {
+			delete(x, name)
+			return x
+		}
+		x[name] = set(x[name], at[1:], m)
+		return x
+	case []any:
+		i, _ := at[0].(int)
+		if i >= len(x) {
+			return x
+		}
+		if len(at) == 1 && m.removed {
+			return slices.Delete(slices.Clone(x), i, i+1)
+		}
+		x[i] = set(x[i], at[1:], m)
+		return x
+	}
+	return v
+}
+
+// unchangeable says why a mutation is not made; "" when it is.
+func (s Subject) unchangeable(m mutation) string {
+	switch {
+	case len(m.at) == 1 && m.at.field(0) == "metadata", len(m.at) == 2 && m.at[0] == "metadata" && (m.at[1] == "name" || m.at[1] == "namespace" || m.at[1] == "uid"):
+		return "it is the identity of the object"
+	case isMark(segmentsOf(m.at)):
+		return "it is a mark of mlk"
+	}
+	return s.Pinned[m.at.key()]
+}
+
+func segmentsOf(at place) []string {
+	var out []string
+	for _, s := range at {
+		out = append(out, fmt.Sprint(s))
+	}
+	return out
+}
