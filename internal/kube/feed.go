@@ -136,6 +136,24 @@ func (w *Watching) Departed(namespace, name string) *Object {
 	return w.feed.departed[storeKey(namespace, name)]
 }
 
+// DepartedMatching returns the last states of the objects the watch saw go that
+// match a label selector.
+func (w *Watching) DepartedMatching(selector string) []*Object {
+	s, err := labels.Parse(selector)
+	if err != nil {
+		return nil
+	}
+	w.feed.mu.Lock()
+	defer w.feed.mu.Unlock()
+	var out []*Object
+	for _, o := range w.feed.departed {
+		if s.Matches(labels.Set(o.GetLabels())) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // Get returns the object as the watch last saw it.
 func (w *Watching) Get(namespace, name string) *Object {
 	item, ok, err := w.feed.store.GetByKey(storeKey(namespace, name))

@@ -72,9 +72,9 @@ func TestAccCreateBeforeDestroy(t *testing.T) {
 
 func TestAccKeepRuns(t *testing.T) {
 	s := newSite(t)
-	// census checks which attempts are left on purpose and which are owned.
+	// census checks which attempt is owned, 0 for none, and which are left on purpose.
 	var names []string
-	census := func(kept, owned int) resource.TestCheckFunc {
+	census := func(owned int, kept ...int) resource.TestCheckFunc {
 		return func(*terraform.State) error {
 			for _, j := range s.jobs() {
 				if !slices.Contains(names, j.Name) {
@@ -82,8 +82,8 @@ func TestAccKeepRuns(t *testing.T) {
 				}
 			}
 			want := map[string]string{}
-			if kept > 0 {
-				want[names[kept-1]] = "kept"
+			for _, k := range kept {
+				want[names[k-1]] = "kept"
 			}
 			if owned > 0 {
 				want[names[owned-1]] = "owned"
@@ -109,10 +109,10 @@ func TestAccKeepRuns(t *testing.T) {
 	}
 	replace := plans(plancheck.ResourceActionReplace)
 	s.leaving(
-		census(3, 0),
-		resource.TestStep{Check: census(0, 1)},
-		resource.TestStep{ConfigPlanChecks: replace, Check: census(1, 2)},
-		resource.TestStep{ConfigPlanChecks: replace, Check: census(2, 3)},
+		census(0, 2, 3),
+		resource.TestStep{Check: census(1)},
+		resource.TestStep{ConfigPlanChecks: replace, Check: census(2, 1)},
+		resource.TestStep{ConfigPlanChecks: replace, Check: census(3, 2)},
 		resource.TestStep{ // what was left on purpose is nobody's run again
 			ExpectError: words("already exists"),
 		},

@@ -1,6 +1,9 @@
 package trainingjob
 
 import (
+	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // defaultBackoffLimit is what the server sets when nobody says otherwise.
@@ -42,6 +46,14 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	}
 	job := batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithSpec(spec)
 	return []runtime.ApplyConfiguration{job}, ds
+}
+
+// backoffLimit is what the server sets for a Job like this one.
+func backoffLimit(job *batchv1.Job) int32 {
+	if job.Spec.BackoffLimitPerIndex != nil {
+		return math.MaxInt32
+	}
+	return defaultBackoffLimit
 }
 
 // restartPolicy is the policy meant: Never when the attribute is null.
@@ -113,9 +125,9 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 			m.PodLabels[k] = types.StringValue(v)
 		}
 	}
-	m.Name = types.StringValue(nameOf(job.Name))
+	m.Name = types.StringValue(nameOf(job))
 	m.RunName = types.StringValue(job.Name)
-	if n := job.Spec.BackoffLimit; n != nil && (*n != defaultBackoffLimit || prior != nil && !prior.BackoffLimit.IsNull()) {
+	if n := job.Spec.BackoffLimit; n != nil && (*n != backoffLimit(job) || prior != nil && !prior.BackoffLimit.IsNull()) {
 		m.BackoffLimit = types.Int32Value(*n)
 	}
 	m.ActiveDeadlineSeconds = types.Int64PointerValue(job.Spec.ActiveDeadlineSeconds)
@@ -156,10 +168,18 @@ func adoptRule(r batchv1.PodFailurePolicyRule) FailureRule {
 	return out
 }
 
-// nameOf is a valid name for an adopted run: the Job's own where it fits, else
-// as much of it as does. The run keeps its name all the same, as run_name.
-func nameOf(job string) string {
-	name := strings.ReplaceAll(job, ".", "-")
+// generatedRun is the form of a run name that mlk made: see runName.
+var generatedRun = regexp.MustCompile(fmt.Sprintf(`^(.+)-[a-z2-7]{%d}$`, hashLength))
+
+// nameOf is a valid name for an adopted run: that of its training if mlk made
+// the Job, so that the configuration it was made from fits again, else the Job's
+// own where it fits, else as much of it as does. The run keeps its name all the
+// same, as run_name.
+func nameOf(job *batchv1.Job) string {
+	if m := generatedRun.FindStringSubmatch(job.Name); m != nil && job.Annotations[lifecycle.RecordedAnnotation] != "" && len(m[1]) <= maxName {
+		return m[1]
+	}
+	name := strings.ReplaceAll(job.Name, ".", "-")
 	if len(name) > maxName {
 		name = name[:maxName]
 	}

@@ -221,6 +221,28 @@ spec:
 	}
 }
 
+// The run of a lost state fits the configuration that made it; what others made
+// keeps its name, however much it looks like a run's.
+func TestAdoptedRunsHaveTheNameOfTheirTraining(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ job, annotations, want string }{
+		{"llama-qgjrdfey", `{mlk.dev/recorded: "true"}`, "llama"},
+		{"llama-training", `{}`, "llama-training"},
+		{"llama-training", `{mlk.dev/resource: training_job/ml/llama-training}`, "llama-training"},
+		{"mine", `{mlk.dev/recorded: "true"}`, "mine"},
+	} {
+		m := adoptYAML(t, `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: `+tc.job+`, namespace: ml, annotations: `+tc.annotations+`}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: x}]}}}
+`)
+		if m.Name.ValueString() != tc.want || m.RunName.ValueString() != tc.job {
+			t.Errorf("%v: name %s, run_name %s", tc, m.Name, m.RunName)
+		}
+	}
+}
+
 func TestAdoptedNamesAreValid(t *testing.T) {
 	t.Parallel()
 	for job, want := range map[string]string{
