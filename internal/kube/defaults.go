@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"math"
 	"reflect"
 	"strings"
 
@@ -42,27 +43,28 @@ var defaults = map[[2]string]any{
 	{"downwardAPI", "defaultMode"}:               int64(420),
 	{"hostPath", "type"}:                         "",
 	{"serviceAccountToken", "expirationSeconds"}: int64(3600),
+	{"iscsi", "iscsiInterface"}:                  "default",
 	{"azureDisk", "cachingMode"}:                 "ReadWrite",
 	{"azureDisk", "fsType"}:                      "ext4",
 	{"azureDisk", "readOnly"}:                    false,
 	{"azureDisk", "kind"}:                        "Shared",
 	{"*", "volumeMode"}:                          "Filesystem",
-	{"spec", "backoffLimit"}:                     int64(6),
 	{"spec", "completionMode"}:                   "NonIndexed",
 	{"spec", "suspend"}:                          false,
-	{"spec", "parallelism"}:                      int64(1),
-	{"spec", "completions"}:                      int64(1),
 	{"spec", "manualSelector"}:                   false,
 	{"onPodConditions", "status"}:                "True",
 	{"", "reclaimPolicy"}:                        "Delete",
 	{"", "volumeBindingMode"}:                    "Immediate",
 }
 
+// lastApplied is kubectl's note on what it applied.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 // generated are labels and annotations that controllers and kubectl put on
 // objects and pod templates.
 var generated = []string{
 	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash",
-	"kubectl.kubernetes.io/last-applied-configuration", "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
+	lastApplied, "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
 }
 
 // IsGenerated reports whether a label or annotation was put there by a controller.
@@ -74,6 +76,9 @@ func IsGenerated(key string) bool {
 	}
 	return false
 }
+
+// defaultBackoffLimit is that of a Job whose indexes have no limits of their own.
+const defaultBackoffLimit = 6
 
 // isDefault reports whether the server would fill in value by itself at the
 // path at, whose holder is parent.
@@ -102,6 +107,17 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		return value == parent["serviceAccountName"]
 	case "hostPort":
 		return reflect.DeepEqual(value, parent["containerPort"])
+	case "parallelism":
+		// Each of the two defaults only beside the other, or when both are absent.
+		_, ok := parent["completions"]
+		return ok && isNumberPair(int64(1), value)
+	case "completions":
+		return isNumberPair(int64(1), value) && isNumberPair(int64(1), parent["parallelism"])
+	case "backoffLimit":
+		if _, ok := parent["backoffLimitPerIndex"]; ok {
+			return isNumberPair(int64(math.MaxInt32), value)
+		}
+		return isNumberPair(int64(defaultBackoffLimit), value)
 	case "podReplacementPolicy":
 		if _, ok := parent["podFailurePolicy"]; ok {
 			return value == "Failed"

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/util/csaupgrade"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
@@ -21,25 +21,113 @@ import (
 // kubectl in its ways of writing, and other Terraform providers.
 var predecessors = regexp.MustCompile(`^(kubectl(-.*)?|Terraform|HashiCorp|OpenTofu|terraform-provider-kube.*)$`)
 
+// bookkeeping are the fields of metadata that no configuration says. Whoever set
+// them, they stay.
+var bookkeeping = []string{"generateName", "finalizers", "ownerReferences"}
+
 // Inheritance returns the JSON patch that moves the fields of kubectl and other
 // Terraform providers to Manager, so that a field removed from the
 // configuration of an adopted object really goes. Nil when there is nothing to
 // move. The patch carries the resource version: a concurrent write makes it fail.
-func Inheritance(live *Object) ([]byte, error) {
-	old := sets.New[string]()
+//
+// It does what client-go's csaupgrade does, and moves what was applied on the
+// server's side too (kubectl apply --server-side).
+func Inheritance(k Kind, live *Object) ([]byte, error) {
+	sum, found := &fieldpath.Set{}, false
+	var rest []metav1.ManagedFieldsEntry
+	own := metav1.ManagedFieldsEntry{Manager: Manager, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1"}
 	for _, m := range live.GetManagedFields() {
-		if m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" && predecessors.MatchString(m.Manager) {
-			old.Insert(m.Manager)
+		ours := m.Manager == Manager && m.Operation == metav1.ManagedFieldsOperationApply
+		if m.Subresource != "" || m.FieldsV1 == nil || !ours && !predecessors.MatchString(m.Manager) {
+			rest = append(rest, m)
+			continue
 		}
+		s := &fieldpath.Set{}
+		if err := s.FromJSON(m.FieldsV1.GetRawReader()); err != nil {
+			return nil, fmt.Errorf("read the fields of %s: %w", m.Manager, err)
+		}
+		sum, found = sum.Union(s), found || !ours
+		own.APIVersion, own.Time = m.APIVersion, m.Time
 	}
-	if old.Len() == 0 {
+	if !found {
 		return nil, nil
 	}
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, old, Manager)
-	if err != nil {
-		return nil, fmt.Errorf("move the fields of %s to %s: %w", strings.Join(sets.List(old), ", "), Manager, err)
+	unsaid := unsayable(k, live)
+	heirloom := &fieldpath.Set{}
+	for p := range sum.All() {
+		if inherits(p, unsaid) {
+			heirloom.Insert(p.Copy())
+		}
 	}
-	return patch, nil
+	raw, err := heirloom.ToJSON()
+	if err != nil {
+		return nil, fmt.Errorf("write the fields of %s: %w", Manager, err)
+	}
+	own.FieldsV1 = metav1.NewFieldsV1(string(raw))
+	return json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": append(rest, own)},
+		// Replaced by itself rather than tested: then it is a conflict when somebody wrote in between.
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
+	})
+}
+
+// inherits reports whether Manager takes a field over.
+func inherits(p fieldpath.Path, unsaid [][]string) bool {
+	var names []string
+	for _, e := range p {
+		if e.FieldName == nil {
+			break
+		}
+		names = append(names, *e.FieldName)
+	}
+	for _, tree := range unsaid {
+		if len(names) >= len(tree) && slices.Equal(names[:len(tree)], tree) {
+			return false
+		}
+	}
+	if len(names) < 2 || names[0] != "metadata" {
+		return true
+	}
+	if slices.Contains(bookkeeping, names[1]) {
+		return false
+	}
+	// What a controller writes is its own business, but kubectl's note on what it
+	// applied goes: nobody keeps it true any more.
+	return len(names) < 3 || !IsGenerated(names[2]) || names[2] == lastApplied
+}
+
+// unsayable are the frozen subtrees of an object that cannot be applied: lists
+// in which a key is there twice, which the server stores and refuses to apply.
+func unsayable(k Kind, live *Object) [][]string {
+	var out [][]string
+	for _, tree := range k.Frozen() {
+		if now, ok := At(live.Object, tree...); ok && repeats(last(tree), now) {
+			out = append(out, tree)
+		}
+	}
+	return out
+}
+
+// repeats reports whether a keyed list somewhere in the value has a key twice.
+func repeats(field string, v any) bool {
+	switch x := v.(type) {
+	case map[string]any:
+		for f, e := range x {
+			if repeats(f, e) {
+				return true
+			}
+		}
+	case []any:
+		if _, ok := listKeys[field]; ok && !keyed(field, x) {
+			return true
+		}
+		for _, e := range x {
+			if repeats("", e) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ownSet returns the fields Manager has applied to the object.
@@ -61,9 +149,14 @@ func ownSet(live *Object) *fieldpath.Set {
 // never turns an edit elsewhere into "field is immutable".
 func AsApplied(k Kind, wanted, live *Object) {
 	own := ownSet(live)
+	unsaid := unsayable(k, live)
 	for _, tree := range k.Frozen() {
 		now, ok := At(live.Object, tree...)
 		if !ok {
+			continue
+		}
+		if slices.ContainsFunc(unsaid, func(t []string) bool { return slices.Equal(t, tree) }) {
+			unstructured.RemoveNestedField(wanted.Object, tree...) // never ours: see Inheritance
 			continue
 		}
 		var set *fieldpath.Set

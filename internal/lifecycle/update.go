@@ -167,7 +167,7 @@ func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref k
 		return live, nil // ours already: what others changed since is theirs
 	}
 	for try := 1; ; try++ {
-		patch, err := kube.Inheritance(live)
+		patch, err := kube.Inheritance(ref.Kind, live)
 		if err != nil || patch == nil {
 			return live, err
 		}

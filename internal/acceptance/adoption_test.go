@@ -1,0 +1,285 @@
+package acceptance_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+)
+
+// lastApplied is kubectl's own note on what it applies. It goes with the first
+// write of another owner: nobody keeps it true any more.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// defaultClass is what the attribute default of a storage class says.
+const defaultClass = "storageclass.kubernetes.io/is-default-class"
+
+// TestAccAdoption imports what kubectl created with the configuration Terraform
+// generates, as it stands, and then owns it: what the configuration drops goes,
+// what it changes changes, and nothing else does.
+func TestAccAdoption(t *testing.T) {
+	t.Parallel()
+	for name, dir := range manifestFolders() {
+		t.Run(name, func(t *testing.T) {
+			acc := testkit.NewAcceptance(t)
+			manifests := readManifests(t, dir, acc.Namespace)
+			adopted := kubectl(t, acc, manifests)
+			if dir == ownManifests && len(adopted) != len(manifests) {
+				t.Errorf("the server accepts %d of our %d manifests", len(adopted), len(manifests))
+			}
+			adopt(t, acc, adopted)
+		})
+	}
+}
+
+func adopt(t *testing.T, acc *testkit.Acceptance, objects []manifest) {
+	t.Helper()
+	cli := testkit.NewCLI(t, "testdata/TestAccAdoption", "namespace", acc.Namespace)
+	imports := make([]map[string]string, 0, len(objects))
+	for _, m := range objects {
+		id := m.object.GetName()
+		if ns := m.object.GetNamespace(); ns != "" {
+			id = ns + "/" + id
+		}
+		imports = append(imports, map[string]string{"to": address(m), "id": id})
+	}
+	cli.Write("import.tf.json", asJSON(t, map[string]any{"import": imports}))
+
+	if out := cli.Plan("-generate-config-out=generated.tf"); out.Code == 1 {
+		t.Fatalf("generate the configuration: %s", out)
+	}
+	if out := cli.Plan("-out=import.plan"); out.Code == 1 {
+		t.Fatalf("plan with the generated configuration as it stands: %s", out)
+	}
+	if got, want := actions(t, cli, "import.plan"), expect(objects, "import: no-op"); !maps.Equal(got, want) {
+		t.Fatalf("actions of the import (-want +got):\n%s", cmp.Diff(want, got))
+	}
+	if out := cli.Run("apply", "-no-color", "-input=false", "import.plan"); out.Code != 0 {
+		t.Fatalf("import: %s", out)
+	}
+	if out := cli.Plan(); out.Code != 0 {
+		t.Fatalf("the plan after the import is not empty: %s", out)
+	}
+	for _, m := range objects {
+		if diff := cmp.Diff(essence(m.object), essence(live(t, acc, m.object))); diff != "" {
+			t.Errorf("import changed %s (-before +after):\n%s", address(m), diff)
+		}
+	}
+
+	// The first write.
+	overrides := map[string]map[string]map[string]any{}
+	want := map[string]map[string]any{}
+	for _, m := range objects {
+		after := m.object.DeepCopy()
+		attributes := map[string]any{}
+		for _, e := range edits[m.object.GetKind()] {
+			e(after, attributes)
+		}
+		typ := adoptables[m.object.GetKind()].resource
+		if overrides[typ] == nil {
+			overrides[typ] = map[string]map[string]any{}
+		}
+		overrides[typ][m.label] = attributes
+		want[address(m)] = essence(after)
+	}
+	cli.Write("edited_override.tf.json", asJSON(t, map[string]any{"resource": overrides}))
+	if out := cli.Plan("-out=edit.plan"); out.Code != 2 {
+		t.Fatalf("plan the edits: %s", out)
+	}
+	if got, want := actions(t, cli, "edit.plan"), expect(objects, "update"); !maps.Equal(got, want) {
+		t.Fatalf("actions of the edits (-want +got):\n%s", cmp.Diff(want, got))
+	}
+	if out := cli.Run("apply", "-no-color", "-input=false", "edit.plan"); out.Code != 0 {
+		t.Errorf("apply the edits: %s", out)
+	}
+	for _, m := range objects {
+		now := live(t, acc, m.object)
+		if now.GetLabels()[lifecycle.OwnerLabel] == "" || now.GetAnnotations()[lifecycle.ClaimAnnotation] == "" {
+			t.Errorf("%s bears no mark after its first write", address(m))
+		}
+		if diff := cmp.Diff(want[address(m)], essence(now)); diff != "" {
+			t.Errorf("the edit of %s (-want +got):\n%s", address(m), diff)
+		}
+		if now.GetUID() != m.object.GetUID() {
+			t.Errorf("%s was replaced", address(m))
+		}
+	}
+	if out := cli.Plan(); out.Code != 0 {
+		t.Errorf("the plan after the edits is not empty: %s", out)
+	}
+}
+
+// edit makes an object what it should be after the edit of an attribute, and
+// notes the attribute's new value; nil removes it from the configuration.
+type edit func(o *unstructured.Unstructured, attributes map[string]any)
+
+var edits = map[string][]edit{
+	"Job": {
+		change("active_deadline_seconds", int64(172800), "spec", "activeDeadlineSeconds"),
+		remove("ttl_seconds_after_finished", nil, "spec", "ttlSecondsAfterFinished"),
+		backoff,
+		oneLabelLess,
+		annotate,
+	},
+	"PersistentVolumeClaim": {oneLabelLess, annotate},
+	"StorageClass": {
+		expandable,
+		remove("mount_options", nil, "mountOptions"),
+		remove("allowed_topologies", nil, "allowedTopologies"),
+		oneLabelLess,
+		annotate,
+	},
+}
+
+// change sets an attribute and its field.
+func change(attribute string, value any, field ...string) edit {
+	return func(o *unstructured.Unstructured, attributes map[string]any) {
+		attributes[attribute] = value
+		if err := unstructured.SetNestedField(o.Object, value, field...); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// remove takes an attribute away where its field is set; the field goes, or
+// becomes the server's default.
+func remove(attribute string, byDefault any, field ...string) edit {
+	return func(o *unstructured.Unstructured, attributes map[string]any) {
+		was, ok, err := unstructured.NestedFieldNoCopy(o.Object, field...)
+		if err != nil || !ok || cmp.Equal(was, byDefault) {
+			return
+		}
+		attributes[attribute] = nil
+		if byDefault == nil {
+			unstructured.RemoveNestedField(o.Object, field...)
+			return
+		}
+		if err := unstructured.SetNestedField(o.Object, byDefault, field...); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// backoff removes backoff_limit, whose default an indexed Job decides.
+func backoff(o *unstructured.Unstructured, attributes map[string]any) {
+	if _, ok, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "backoffLimitPerIndex"); !ok {
+		remove("backoff_limit", int64(6), "spec", "backoffLimit")(o, attributes)
+	}
+}
+
+// expandable says the opposite about expansion.
+func expandable(o *unstructured.Unstructured, attributes map[string]any) {
+	now, _, _ := unstructured.NestedBool(o.Object, "allowVolumeExpansion")
+	change("allow_volume_expansion", !now, "allowVolumeExpansion")(o, attributes)
+}
+
+// oneLabelLess drops the first label and changes the others; those of
+// controllers stay.
+func oneLabelLess(o *unstructured.Unstructured, attributes map[string]any) {
+	labels := o.GetLabels()
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(labels)), kube.IsGenerated)
+	if len(keys) == 0 {
+		return
+	}
+	own := map[string]string{}
+	for _, k := range keys[1:] {
+		own[k] = "changed"
+	}
+	delete(labels, keys[0])
+	maps.Copy(labels, own)
+	attributes["labels"] = own
+	o.SetLabels(labels)
+}
+
+// annotate replaces all annotations of people by one; those of the cluster stay.
+func annotate(o *unstructured.Unstructured, attributes map[string]any) {
+	const key = "example.com/adopted"
+	annotations := map[string]string{key: "yes"}
+	attributes["annotations"] = maps.Clone(annotations)
+	for k, v := range o.GetAnnotations() {
+		// What an attribute of its own says stays too.
+		if kube.IsGenerated(k) && k != lastApplied || k == defaultClass {
+			annotations[k] = v
+		}
+	}
+	o.SetAnnotations(annotations)
+}
+
+// essence is an object without what changes by itself, and without our marks.
+func essence(o *unstructured.Unstructured) map[string]any {
+	o = o.DeepCopy()
+	delete(o.Object, "status")
+	o.SetManagedFields(nil)
+	o.SetResourceVersion("")
+	o.SetGeneration(0)
+	labels, annotations := o.GetLabels(), o.GetAnnotations()
+	for _, m := range []map[string]string{labels, annotations} {
+		maps.DeleteFunc(m, func(k, _ string) bool { return strings.HasPrefix(k, "mlk.dev/") || k == lastApplied })
+	}
+	if len(labels) == 0 {
+		labels = nil
+	}
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	o.SetLabels(labels)
+	o.SetAnnotations(annotations)
+	return o.Object
+}
+
+func address(m manifest) string { return adoptables[m.object.GetKind()].resource + "." + m.label }
+
+func expect(objects []manifest, action string) map[string]string {
+	out := map[string]string{}
+	for _, m := range objects {
+		out[address(m)] = action
+	}
+	return out
+}
+
+// actions are what a saved plan does to each resource.
+func actions(t *testing.T, cli *testkit.CLI, plan string) map[string]string {
+	t.Helper()
+	out := cli.Run("show", "-json", plan)
+	if out.Code != 0 {
+		t.Fatalf("show: %s", out)
+	}
+	var shown struct {
+		Changes []struct {
+			Address string `json:"address"`
+			Change  struct {
+				Actions   []string         `json:"actions"`
+				Importing *json.RawMessage `json:"importing"`
+			} `json:"change"`
+		} `json:"resource_changes"`
+	}
+	if err := json.Unmarshal([]byte(out.Stdout), &shown); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range shown.Changes {
+		action := strings.Join(c.Change.Actions, ", ")
+		if c.Change.Importing != nil {
+			action = "import: " + action
+		}
+		got[c.Address] = action
+	}
+	return got
+}
+
+func asJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}

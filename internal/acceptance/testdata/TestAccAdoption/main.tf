@@ -1,0 +1,9 @@
+terraform {
+  required_providers {
+    mlk = {
+      source = "mlkube/mlk"
+    }
+  }
+}
+
+provider "mlk" {}
