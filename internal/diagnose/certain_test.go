@@ -156,12 +156,12 @@ func TestCertain(t *testing.T) {
 		},
 		"three failed pulls in one event": {
 			pods:   []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 20*time.Second))},
-			events: []corev1.Event{podEvent("a", "Failed", notFound, 3, 20*time.Second)}, want: []string{"ImageNotFound"},
+			events: []corev1.Event{podEvent("a", "Failed", notFound, 3, 20*time.Second)}, want: []string{"ImageNotFound"}, final: []string{"ImageNotFound"},
 		},
 		"three failed pulls in three events": {
 			pods:   []corev1.Pod{aPod("a", waits("ErrImagePull", "not found", 20*time.Second))},
 			events: []corev1.Event{podEvent("a", "Failed", notFound, 1, 20*time.Second), podEvent("a", "Failed", notFound, 1, 10*time.Second), podEvent("a", "Failed", notFound, 0, 0)},
-			want:   []string{"ImageNotFound"},
+			want:   []string{"ImageNotFound"}, final: []string{"ImageNotFound"},
 		},
 		"two failed pulls, read twice": {
 			pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 20*time.Second))},
@@ -186,19 +186,19 @@ func TestCertain(t *testing.T) {
 		},
 		"pulls counted by the short event": {
 			pods:   []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 20*time.Second))},
-			events: []corev1.Event{podEvent("a", "Failed", "Error: ErrImagePull", 3, 20*time.Second)}, want: []string{"ImageNotFound"},
+			events: []corev1.Event{podEvent("a", "Failed", "Error: ErrImagePull", 3, 20*time.Second)}, want: []string{"ImageNotFound"}, final: []string{"ImageNotFound"},
 		},
 		"back-off without events, short": {pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 119*time.Second))}},
-		"back-off without events, long":  {pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 120*time.Second))}, want: []string{"ImageNotFound"}},
+		"back-off without events, long":  {pods: []corev1.Pod{aPod("a", waits("ImagePullBackOff", backOff, 120*time.Second))}, want: []string{"ImageNotFound"}, final: []string{"ImageNotFound"}},
 
 		"config error, young": {pods: []corev1.Pod{aPod("a", waits("CreateContainerConfigError", `secret "s" not found`, 59*time.Second))}},
-		"config error, old":   {pods: []corev1.Pod{aPod("a", waits("CreateContainerConfigError", `secret "s" not found`, time.Minute))}, want: []string{"SecretNotFound"}},
+		"config error, old":   {pods: []corev1.Pod{aPod("a", waits("CreateContainerConfigError", `secret "s" not found`, time.Minute))}, want: []string{"SecretNotFound"}, final: []string{"SecretNotFound"}},
 		"config error after a long pull": {
 			pods:   []corev1.Pod{aPod("a", waits("CreateContainerConfigError", `secret "s" not found`, time.Hour))},
 			events: []corev1.Event{podEvent("a", "Failed", `Error: secret "s" not found`, 4, 40*time.Second)},
 		},
-		"image name, old":         {pods: []corev1.Pod{aPod("a", waits("InvalidImageName", "x", time.Minute))}, want: []string{"InvalidImageName"}},
-		"image never pulled, old": {pods: []corev1.Pod{aPod("a", waits("ErrImageNeverPull", "x", time.Minute))}, want: []string{"ErrImageNeverPull"}},
+		"image name, old":         {pods: []corev1.Pod{aPod("a", waits("InvalidImageName", "x", time.Minute))}, want: []string{"InvalidImageName"}, final: []string{"InvalidImageName"}},
+		"image never pulled, old": {pods: []corev1.Pod{aPod("a", waits("ErrImageNeverPull", "x", time.Minute))}, want: []string{"ErrImageNeverPull"}, final: []string{"ErrImageNeverPull"}},
 		"image never pulled, new": {pods: []corev1.Pod{aPod("a", waits("ErrImageNeverPull", "x", 2*time.Second))}},
 		"container being made":    {pods: []corev1.Pod{aPod("a", waits("ContainerCreating", "", time.Hour))}},
 		"runtime does not answer": {pods: []corev1.Pod{aPod("a", waits("CreateContainerError", "context deadline exceeded", time.Hour))}},

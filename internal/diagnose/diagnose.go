@@ -81,8 +81,9 @@ type Finding struct {
 
 // Policy says what a wait leaves to the cluster.
 type Policy struct {
-	// TrustRetries leaves crashes, pulls and refusals to the retries of the
-	// Job: only its failure is certain.
+	// TrustRetries leaves crashes and refusals to the retries of the Job. An
+	// image that cannot be pulled and a configuration that cannot be met are no
+	// failures to it: it would wait for ever, and so would its user.
 	TrustRetries bool
 }
 
@@ -101,7 +102,8 @@ func Explain(e Evidence) []Finding {
 func Certain(e Evidence, p Policy) []Finding {
 	var out []Finding
 	for _, d := range examine(e) {
-		if d.final || d.Certain && !p.TrustRetries {
+		stuck := d.rank == rankPull || d.rank == rankConfig
+		if d.final || d.Certain && (stuck || !p.TrustRetries) {
 			out = append(out, d.Finding)
 		}
 	}

@@ -160,7 +160,7 @@ func (f failure) conflicts(cs []kube.Conflict) diag.Diagnostics {
 		name := describe(c.Field)
 		m := diags.Message{
 			Summary:  clip(fmt.Sprintf("%q of %s belongs to %q", name, f.ref, c.Manager)),
-			Happened: fmt.Sprintf("The configuration asks for a value that differs from the one %s has set. Nothing was changed.", c.Manager),
+			Happened: fmt.Sprintf("The configuration asks for a value that differs from the one %s has set.", c.Manager),
 			Stands:   f.stands,
 			Do:       fmt.Sprintf("Remove the attribute from the configuration to leave the field to %s, or set force_conflicts = true to take it.", c.Manager),
 		}

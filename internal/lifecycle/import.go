@@ -67,7 +67,12 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	seen, ds := r.look(ctx, client, m, objects)
 	resp.Diagnostics.Append(ds...)
 	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
-	mem.Claim = claimOf(live) // ours again, when a state lost it
+	// Ours again, when a state lost it. An object that bears no claim gets this
+	// one with the first write; should that write be the last thing the process
+	// does, the state knows it already.
+	if mem.Claim = claimOf(live); mem.Claim == "" {
+		mem.Claim = newClaim()
+	}
 	if resp.Diagnostics.HasError() {
 		return
 	}

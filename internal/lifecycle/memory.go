@@ -169,9 +169,11 @@ func (m *memory) mendFrom(ctx context.Context, state tfsdk.State) diag.Diagnosti
 }
 
 // mine reports whether a live object bears the claim of this state, as far as
-// this state knows its claim.
+// this state knows its claim. An object that bears none was imported and not
+// written since.
 func (m memory) mine(o *kube.Object) bool {
-	return m.lost || claimOf(o) == m.Claim
+	claim := claimOf(o)
+	return m.lost || claim == "" || claim == m.Claim
 }
 
 // knows reports whether a live object is the one this state has under its name.

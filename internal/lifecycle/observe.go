@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -283,6 +284,7 @@ func setRoot(o tftypes.Value, name string, v tftypes.Value) tftypes.Value {
 	if o.As(&have) != nil {
 		return o
 	}
+	have = maps.Clone(have) // As hands out the value's own map
 	have[name] = v
 	return tftypes.NewValue(o.Type(), have)
 }

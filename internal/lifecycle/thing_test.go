@@ -219,7 +219,6 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-
 // newWorkspace is another provider process on the same API server.
 func newWorkspace(t *testing.T, api *fakeapi.Server) *world {
 	t.Helper()

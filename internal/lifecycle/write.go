@@ -44,8 +44,8 @@ type writer[M any, P based[M]] struct {
 	wrote    bool
 	// unsure is set when nobody knows whether an update took effect.
 	unsure bool
-	live  map[kube.Ref]*kube.Object
-	seen  Seen
+	live   map[kube.Ref]*kube.Object
+	seen   Seen
 }
 
 // apply writes the objects in order. The state is saved after the first write
