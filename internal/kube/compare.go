@@ -88,31 +88,44 @@ func find(field string, list []any, key string) (any, bool) {
 // each as its path: field names, map keys, and the keys of list elements.
 // Fields that only live has are none of our business.
 func Drift(wanted, live map[string]any) [][]string {
-	var out [][]string
-	walkDrift(nil, wanted, live, true, &out)
-	return out
+	w := drifting{root: wanted}
+	w.walk(nil, wanted, live, true)
+	return w.out
 }
 
-func walkDrift(at []string, wanted, live any, exists bool, out *[][]string) {
+// drifting is one comparison.
+type drifting struct {
+	root map[string]any
+	out  [][]string
+}
+
+func (d *drifting) found(at ...string) { d.out = append(d.out, slices.Clone(at)) }
+
+// missing reports whether a wanted value is missed where live has none.
+func (d *drifting) missing(at []string, wanted any) bool {
+	return !empty(wanted) || wanted != nil && keepsZero(d.root, at)
+}
+
+func (d *drifting) walk(at []string, wanted, live any, exists bool) {
 	switch w := wanted.(type) {
 	case map[string]any:
 		l, ok := live.(map[string]any)
 		if !ok {
-			if exists && live != nil || !empty(w) {
-				*out = append(*out, slices.Clone(at))
+			if exists && live != nil || d.missing(at, w) {
+				d.found(at...)
 			}
 			return
 		}
 		for k, v := range w {
 			lv, has := l[k]
-			walkDrift(append(at, k), v, lv, has, out)
+			d.walk(append(at, k), v, lv, has)
 		}
 	case []any:
 		field := last(at)
 		l, ok := live.([]any)
 		if !ok {
 			if !empty(w) {
-				*out = append(*out, slices.Clone(at))
+				d.found(at...)
 			}
 			return
 		}
@@ -121,35 +134,35 @@ func walkDrift(at []string, wanted, live any, exists bool, out *[][]string) {
 				k := elementKey(field, e)
 				le, has := find(field, l, k)
 				if !has {
-					*out = append(*out, append(slices.Clone(at), k))
+					d.found(append(slices.Clone(at), k)...)
 					continue
 				}
-				walkDrift(append(at, k), e, le, true, out)
+				d.walk(append(at, k), e, le, true)
 			}
 			return
 		}
 		if len(w) != len(l) {
-			*out = append(*out, slices.Clone(at))
+			d.found(at...)
 			return
 		}
 		for i := range w {
-			var sub [][]string
-			walkDrift(append(slices.Clone(at), strconv.Itoa(i)), w[i], l[i], true, &sub)
-			if len(sub) > 0 {
+			sub := drifting{root: d.root}
+			sub.walk(append(slices.Clone(at), strconv.Itoa(i)), w[i], l[i], true)
+			if len(sub.out) > 0 {
 				// Elements without a key have no name of their own: the list changed.
-				*out = append(*out, slices.Clone(at))
+				d.found(at...)
 				return
 			}
 		}
 	default:
 		if !exists {
-			if !empty(wanted) {
-				*out = append(*out, slices.Clone(at))
+			if d.missing(at, wanted) {
+				d.found(at...)
 			}
 			return
 		}
 		if !same(at, wanted, live) {
-			*out = append(*out, slices.Clone(at))
+			d.found(at...)
 		}
 	}
 }
@@ -259,23 +272,26 @@ func At(o map[string]any, segments ...string) (any, bool) {
 // by amount, numbers by value, keyed lists in any order.
 func Same(a, b any) bool {
 	return len(Drift(map[string]any{"": a}, map[string]any{"": b})) == 0 &&
-		len(Drift(map[string]any{"": b}, map[string]any{"": a})) == 0 && nulls(a) == nulls(b)
+		len(Drift(map[string]any{"": b}, map[string]any{"": a})) == 0 && zeros(a) == zeros(b)
 }
 
-// nulls counts the nulls in a value: in a patch, null removes a field, which is
-// not the same as saying nothing.
-func nulls(v any) int {
+// zeros counts the nulls, zeros, falses and empty texts in a value, which Drift
+// may take for nothing: in a patch, to set one of them, to remove a field and
+// to say nothing are three things.
+func zeros(v any) int {
 	n := 0
 	switch x := v.(type) {
-	case nil:
-		return 1
 	case map[string]any:
 		for _, e := range x {
-			n += nulls(e)
+			n += zeros(e)
 		}
 	case []any:
 		for _, e := range x {
-			n += nulls(e)
+			n += zeros(e)
+		}
+	default:
+		if empty(v) {
+			return 1
 		}
 	}
 	return n
