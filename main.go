@@ -5,6 +5,8 @@ package main
 import (
 	"flag"
 	"log"
+	"os"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
@@ -22,6 +24,7 @@ func main() {
 	debug := flag.Bool("debug", false, "serve until interrupted, for a debugger; prints what to put into TF_REATTACH_PROVIDERS")
 	flag.Parse()
 
+	quiet(os.Environ(), os.Setenv)
 	var options []tf6server.ServeOpt
 	if *debug {
 		options = append(options, tf6server.WithManagedDebug())
@@ -30,5 +33,19 @@ func main() {
 	kube.Finish()
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// quiet turns off the plugin framework's own trace unless somebody asked for
+// logs: Terraform reads and parses every line of it before throwing it away,
+// which costs more than the provider's work.
+func quiet(environ []string, setenv func(key, value string) error) {
+	for _, e := range environ {
+		if strings.HasPrefix(e, "TF_LOG") && !strings.HasSuffix(e, "=") {
+			return
+		}
+	}
+	for _, subsystem := range []string{"TF_LOG_SDK", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_SDK_PROTO"} {
+		_ = setenv(subsystem, "WARN") // without it there is only more output
 	}
 }

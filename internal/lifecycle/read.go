@@ -269,16 +269,19 @@ func (r *Resource[M, P]) fate(ctx context.Context, client *kube.Client, m P, mem
 
 // identify sets the resource identity: where the main object is.
 func (r *Resource[M, P]) identify(main kube.Ref, id *tfsdk.ResourceIdentity) {
-	if id == nil {
-		return
+	if id != nil {
+		id.Raw = r.identity(main)
 	}
+}
+
+func (r *Resource[M, P]) identity(main kube.Ref) tftypes.Value {
 	attrs := map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, main.Name)}
 	names := map[string]tftypes.Type{"name": tftypes.String}
 	if r.namespaced() {
 		attrs["namespace"] = tftypes.NewValue(tftypes.String, main.Namespace)
 		names["namespace"] = tftypes.String
 	}
-	id.Raw = tftypes.NewValue(tftypes.Object{AttributeTypes: names}, attrs)
+	return tftypes.NewValue(tftypes.Object{AttributeTypes: names}, attrs)
 }
 
 // decode turns a state into a model.

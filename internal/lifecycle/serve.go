@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
 // Provider is a provider whose resources all are of this package.
@@ -53,8 +55,11 @@ type server struct {
 	planners map[string]rawPlanner
 }
 
-// rawPlanner plans on the wire's values.
+// rawPlanner plans and reads on the wire's values.
 type rawPlanner interface {
+	// readRaw answers a read of a resource that has not changed; nil leaves the
+	// answer to Read.
+	readRaw(ctx context.Context, data *ProviderData, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse
 	planRaw(ctx context.Context, data *ProviderData, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error)
 }
 
@@ -66,6 +71,58 @@ func (s *server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanReso
 		return s.ProviderServer.PlanResourceChange(ctx, req)
 	}
 	return p.planRaw(ctx, data, req)
+}
+
+// ReadResource reads a resource. One whose objects are just as they were keeps
+// its state, which then need not even be decoded.
+func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
+	if p, data := s.planners[req.TypeName], s.provider.Configured(); p != nil && data != nil && data.Unknown == "" {
+		if resp := p.readRaw(ctx, data, req); resp != nil {
+			return resp, nil
+		}
+	}
+	return s.ProviderServer.ReadResource(ctx, req)
+}
+
+func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse {
+	mem, keys := recallRaw(req.Private)
+	if mem.Pending || mem.lost || len(mem.Objects) == 0 || len(keys) != 1 {
+		return nil // something to settle; other keys are the framework's, after an import
+	}
+	client, err := data.Connect()
+	if err != nil || !r.rightCluster(ctx, client, mem) {
+		return nil
+	}
+	for _, ref := range mem.refs(r.def.Owns) {
+		o, err := client.Read(ctx, ref)
+		if err != nil || !mem.knows(ref, o) || fingerprint(o) != mem.fingerprint(ref) {
+			return nil
+		}
+	}
+	resp := &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, Private: req.Private}
+	if r.def.Vanished != nil {
+		mem.LastSeen = r.clock.Now().UTC()
+		if resp.Private, err = mem.raw(); err != nil {
+			return nil
+		}
+	}
+	main := mem.Objects[0]
+	identity := r.identity(kube.Ref{Namespace: main.Namespace, Name: main.Name})
+	value, err := tfprotov6.NewDynamicValue(identity.Type(), identity)
+	if err != nil {
+		return nil
+	}
+	resp.NewIdentity = &tfprotov6.ResourceIdentityData{IdentityData: &value}
+	return resp
+}
+
+// raw is the private data that holds this memory alone, as it is on the wire.
+func (m memory) raw() ([]byte, error) {
+	value, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string][]byte{memoryKey: value})
 }
 
 // form is what decoding needs, computed once.
@@ -106,7 +163,8 @@ func (r *Resource[M, P]) planRaw(ctx context.Context, data *ProviderData, req *t
 	// The resource that answers is shared by all calls; what it was configured
 	// with is not written into it.
 	configured := &Resource[M, P]{def: r.def, provider: data, clock: r.clock}
-	p := &planner[M, P]{r: configured, ctx: ctx, schema: f.schema, mem: recallRaw(req.PriorPrivate), in: in}
+	mem, _ := recallRaw(req.PriorPrivate)
+	p := &planner[M, P]{r: configured, ctx: ctx, schema: f.schema, mem: mem, in: in}
 	p.run()
 	planned, err := tfprotov6.NewDynamicValue(f.typ, p.out)
 	if err != nil {
@@ -144,17 +202,17 @@ func awaiting(s schema.Schema, in proposal) tftypes.Value {
 }
 
 // recallRaw reads the memory from private data as it is on the wire: values by
-// key, in base 64.
-func recallRaw(private []byte) memory {
+// key, in base 64. It returns all that is there too.
+func recallRaw(private []byte) (memory, map[string][]byte) {
 	var m memory
 	var keys map[string][]byte
 	if json.Unmarshal(private, &keys) != nil {
-		return m
+		return m, nil
 	}
 	if json.Unmarshal(keys[memoryKey], &m) != nil {
-		return memory{}
+		return memory{}, keys
 	}
-	return m
+	return m, keys
 }
 
 // wired puts diagnostics into the form of the protocol.
