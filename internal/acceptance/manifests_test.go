@@ -127,15 +127,43 @@ func readManifests(t *testing.T, dir, namespace string) []manifest {
 
 // writers are the ways people create objects with kubectl. Each leaves other
 // field managers behind.
-var writers = [][]string{
-	{"create", "-f", "-", "-o", "json"},
-	{"apply", "-f", "-"},
-	{"apply", "--server-side", "-f", "-"},
+var writers = []struct {
+	args  []string
+	write func(t *testing.T, c dynamic.ResourceInterface, o *unstructured.Unstructured) (*unstructured.Unstructured, error)
+}{
+	{[]string{"create", "-f", "-", "-o", "json"}, createdBy("kubectl-create", false)},
+	{[]string{"apply", "-f", "-"}, createdBy("kubectl-client-side-apply", true)},
+	{[]string{"apply", "--server-side", "-f", "-"}, func(t *testing.T, c dynamic.ResourceInterface, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		t.Helper()
+		return c.Apply(t.Context(), o.GetName(), o, metav1.ApplyOptions{FieldManager: "kubectl"})
+	}},
 }
 
-// kubectl creates the manifests, each in one of the ways, and returns those the
-// server accepts as it stored them. Classes are deleted when the test ends.
-func kubectl(t *testing.T, acc *testkit.Acceptance, manifests []manifest) []manifest {
+// createdBy writes as kubectl of that name does, on machines that have none.
+func createdBy(manager string, note bool) func(*testing.T, dynamic.ResourceInterface, *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return func(t *testing.T, c dynamic.ResourceInterface, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		t.Helper()
+		o = o.DeepCopy()
+		if note {
+			raw, err := o.MarshalJSON()
+			if err != nil {
+				return nil, err
+			}
+			annotations := o.GetAnnotations()
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[lastApplied] = string(raw)
+			o.SetAnnotations(annotations)
+		}
+		return c.Create(t.Context(), o, metav1.CreateOptions{FieldManager: manager, FieldValidation: metav1.FieldValidationStrict})
+	}
+}
+
+// create makes the objects of the manifests, each in one of kubectl's ways, and
+// returns those the server accepts as it stored them. Classes are deleted when
+// the test ends.
+func create(t *testing.T, acc *testkit.Acceptance, manifests []manifest) []manifest {
 	t.Helper()
 	client, err := dynamic.NewForConfig(acc.Config)
 	if err != nil {
@@ -151,34 +179,9 @@ func kubectl(t *testing.T, acc *testkit.Acceptance, manifests []manifest) []mani
 	}
 	var out []manifest
 	for way, batch := range batches {
-		if len(batch) == 0 {
-			continue
-		}
-		var stream bytes.Buffer
-		for _, m := range batch {
-			raw, err := m.object.MarshalJSON()
-			if err != nil {
-				t.Fatal(err)
-			}
-			stream.WriteString("---\n")
-			stream.Write(raw)
-		}
-		cmd := exec.CommandContext(t.Context(), "kubectl", writers[way]...)
-		var stdout, stderr bytes.Buffer
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = &stream, &stdout, &stderr
-		// It fails when the server refuses a document; which, we look up below.
-		err := cmd.Run()
-		if errors.Is(err, exec.ErrNotFound) {
-			t.Fatal(err)
-		}
-		t.Logf("kubectl %s: %d documents\n%s", strings.Join(writers[way], " "), len(batch), stderr.String())
-		for _, m := range batch {
-			name := m.object.GetName()
-			if name == "" {
-				name = generated(t, m.object.GetGenerateName(), stdout.Bytes())
-			}
-			kind := adoptables[m.object.GetKind()]
-			o, err := client.Resource(kind.gvr).Namespace(m.object.GetNamespace()).Get(t.Context(), name, metav1.GetOptions{})
+		names := kubectl(t, client, way, batch)
+		for i, m := range batch {
+			o, err := resourceOf(client, m.object).Get(t.Context(), names[i], metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				continue
 			}
@@ -190,9 +193,9 @@ func kubectl(t *testing.T, acc *testkit.Acceptance, manifests []manifest) []mani
 	}
 	t.Cleanup(func() {
 		for _, m := range out {
-			if kind := adoptables[m.object.GetKind()]; !kind.namespaced {
+			if !adoptables[m.object.GetKind()].namespaced {
 				// The test's context has ended by now.
-				if err := client.Resource(kind.gvr).Delete(context.Background(), m.object.GetName(), metav1.DeleteOptions{}); err != nil {
+				if err := resourceOf(client, m.object).Delete(context.Background(), m.object.GetName(), metav1.DeleteOptions{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -201,8 +204,47 @@ func kubectl(t *testing.T, acc *testkit.Acceptance, manifests []manifest) []mani
 	return out
 }
 
+// kubectl creates the objects in one of its ways, and returns their names. What
+// the server refuses is logged.
+func kubectl(t *testing.T, client dynamic.Interface, way int, batch []manifest) []string {
+	t.Helper()
+	names := make([]string, len(batch))
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		for i, m := range batch {
+			o, err := writers[way].write(t, resourceOf(client, m.object), m.object)
+			if err != nil {
+				t.Logf("%s: %v", m.label, err)
+				names[i] = m.label
+				continue
+			}
+			names[i] = o.GetName()
+		}
+		return names
+	}
+	var stream, stdout, stderr bytes.Buffer
+	for _, m := range batch {
+		raw, err := m.object.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.WriteString("---\n")
+		stream.Write(raw)
+	}
+	cmd := exec.CommandContext(t.Context(), "kubectl", writers[way].args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = &stream, &stdout, &stderr
+	// It fails when the server refuses one document; the others are there.
+	err := cmd.Run()
+	t.Logf("kubectl %s: %d documents (%v)\n%s", strings.Join(writers[way].args, " "), len(batch), err, stderr.String())
+	for i, m := range batch {
+		if names[i] = m.object.GetName(); names[i] == "" {
+			names[i] = generated(t, m.object.GetGenerateName(), stdout.Bytes())
+		}
+	}
+	return names
+}
+
 // generated finds the name the server made, in what kubectl create printed:
-// objects one after another. Refused ones get the prefix, which no object bears.
+// objects one after another. A refused one gets the prefix, which is no name.
 func generated(t *testing.T, prefix string, printed []byte) string {
 	t.Helper()
 	for d := json.NewDecoder(bytes.NewReader(printed)); ; {
@@ -220,6 +262,10 @@ func generated(t *testing.T, prefix string, printed []byte) string {
 	}
 }
 
+func resourceOf(client dynamic.Interface, o *unstructured.Unstructured) dynamic.ResourceInterface {
+	return client.Resource(adoptables[o.GetKind()].gvr).Namespace(o.GetNamespace())
+}
+
 // live reads an object of the cluster.
 func live(t *testing.T, acc *testkit.Acceptance, o *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
@@ -227,8 +273,7 @@ func live(t *testing.T, acc *testkit.Acceptance, o *unstructured.Unstructured) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind := adoptables[o.GetKind()]
-	got, err := client.Resource(kind.gvr).Namespace(o.GetNamespace()).Get(t.Context(), o.GetName(), metav1.GetOptions{})
+	got, err := resourceOf(client, o).Get(t.Context(), o.GetName(), metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,6 +134,9 @@ func (f failure) causes(s metav1.Status) diag.Diagnostics {
 			Stands:  f.stands,
 			Do:      f.advice(s),
 		}
+		if !strings.Contains(m.Summary, c.Field) {
+			m.Why = c.Field + ": " + c.Message // a long name left no room for it
+		}
 		if at, ok := f.attribute(segments); ok {
 			m.At = at
 		}
