@@ -135,6 +135,17 @@ func comparable(o *kube.Object) map[string]any {
 }
 
 func (r *Resource[M, P]) foreign(m P, ref kube.Ref, live *kube.Object) diag.Diagnostic {
+	if live.GetLabels()[KeptLabel] != "" {
+		do := fmt.Sprintf("To take it back: terraform import %s %s", r.address(), idOf(ref))
+		if r.def.ObjectName != nil {
+			do += "\nTo start another run beside it, change triggers."
+		}
+		return diags.Message{
+			Summary:  clip(fmt.Sprintf("%s already exists: it was kept on purpose", ref)),
+			Happened: "It was left behind when its resource was destroyed or replaced, and belongs to nobody since. Nothing was changed.",
+			Do:       do + "\nIf nobody needs it any more, delete it and apply again.",
+		}.Error()
+	}
 	by := ""
 	if fields := live.GetManagedFields(); len(fields) > 0 {
 		by = fmt.Sprintf("It was created by %q on %s. ", fields[0].Manager, live.GetCreationTimestamp().Format(time.DateOnly))
@@ -161,6 +172,9 @@ func (r *Resource[M, P]) elsewhere(m P, ref kube.Ref, why string) diag.Diagnosti
 // failed starts the translation of an error about one object.
 func (r *Resource[M, P]) failed(m P, w rendered, verb string, err error, stands string) failure {
 	f := failure{title: r.title(m), ref: w.ref, verb: verb, err: err, fields: r.fields(m), sent: w.obj, stands: stands}
+	if patches, ds := patchesOf(m.Base().Patch); !ds.HasError() {
+		f.patch = patches[w.key]
+	}
 	if r.def.Refused != nil {
 		f.reword = func(said string) diags.Message { return r.def.Refused((*M)(m), said) }
 	}

@@ -35,7 +35,7 @@ func TestAccFailures(t *testing.T) { // pains 8, 12, 13
 		},
 		// A container that ends within seconds has never been running.
 		"EarlyExit":   {"failed: container main exited with code 3", "unknown option --epoch", tainted},
-		"OOMKilled":   {"failed: container main was killed for exceeding its memory", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", tainted},
+		"OOMKilled":   {"failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", tainted},
 		"ImagePull":   {"failed: the image of container main does not exist", `image = "pytorch/pytorch:2.l"`, "cannot be pulled onto node", "not found", tainted},
 		"CrashLoop":   {"failed: container main exited with code 1", "It has ended twice in this pod", "ModuleNotFoundError: No module named torch", tainted},
 		"ConfigError": {`failed: secret hf, which container main needs`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},

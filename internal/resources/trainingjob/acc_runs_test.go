@@ -114,7 +114,7 @@ func TestAccKeepRuns(t *testing.T) {
 		resource.TestStep{ConfigPlanChecks: replace, Check: census(2, 1)},
 		resource.TestStep{ConfigPlanChecks: replace, Check: census(3, 2)},
 		resource.TestStep{ // what was left on purpose is nobody's run again
-			ExpectError: words("already exists"),
+			ExpectError: words("already exists: it was kept on purpose", "change triggers"),
 		},
 	)
 }
@@ -144,31 +144,28 @@ func TestAccWorkspaces(t *testing.T) {
 	}
 }
 
-// A run that another state has taken over is left alone.
-func TestAccTakenOver(t *testing.T) {
+// A run whose state was lost is refused, and comes back by an import: its
+// configuration fits without a change.
+func TestAccLostState(t *testing.T) { // pain 30
 	s := newSite(t)
-	ours, theirs := s.core(), s.core()
-	c := s.config("run", nil)
-	must(t, ours.Apply(t.Context(), c))
+	core := s.core()
+	c := s.config("run", config{"labels": config{"team": "vision"}})
+	must(t, core.Apply(t.Context(), c))
+	run := s.Namespace + "/" + s.job().Name
 	id := s.job().UID
-	must(t, theirs.Import(t.Context(), s.Namespace+"/"+s.job().Name))
-	// An import alone shares the run; the first write of the other state takes it.
-	c["labels"] = config{"team": "theirs"}
-	must(t, theirs.Apply(t.Context(), c))
-	if err := labelled("team", "theirs")(s.job()); err != nil {
-		t.Error(err)
+	s.until("the run is recorded", func() bool { return s.job().Annotations["mlk.dev/recorded"] != "" })
+	core.Forget()
+	if out := core.Apply(t.Context(), c); !words("already exists and belongs to another state", "terraform import mlk_training_job.<name> "+run).MatchString(out.Errors()) {
+		t.Errorf("an apply without state: %q", out.Errors())
 	}
-	c["labels"] = config{"team": "ours"}
-	if out := ours.Apply(t.Context(), c); !words("now belongs to another state").MatchString(out.Errors()) {
-		t.Errorf("our update: %q %q", out.Errors(), out.Warnings())
-	}
-	if out := must(t, ours.Apply(t.Context(), nil)); !words("was left alone").MatchString(out.Warnings()) {
-		t.Errorf("our destroy: %q", out.Warnings())
+	must(t, core.Import(t.Context(), run))
+	if out := must(t, core.Plan(t.Context(), c)); out.Changed {
+		t.Errorf("the plan after the import: %v, was %v", out.Planned, core.State)
 	}
 	if s.job().UID != id {
 		t.Error("the run was made anew")
 	}
-	must(t, theirs.Apply(t.Context(), nil))
+	must(t, core.Apply(t.Context(), nil))
 	if err := s.nothingLeft(nil); err != nil {
 		t.Error(err)
 	}
