@@ -94,7 +94,7 @@ func (s *survey) explainResource(f *Finding, r corev1.ResourceName) string {
 func (s *survey) tooLarge(f *Finding, r corev1.ResourceName, asked resource.Quantity) {
 	holders := s.with(r, resource.Quantity{})
 	what := unit(r)
-	f.Reason = "NoNodeLargeEnough"
+	f.Reason = reasonTooLarge
 	if len(holders) == 0 {
 		f.Reason = "NoNodeOffers"
 		f.Summary = "no node offers " + string(r)

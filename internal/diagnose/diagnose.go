@@ -56,8 +56,8 @@ type Finding struct {
 	Reason string
 	// Subject names what is at fault: "Pod ml/llama-x7 container main".
 	Subject string
-	// Summary is a clause for a summary line: "container main was killed for
-	// exceeding its memory limit".
+	// Summary is a clause for a summary line: "container main exceeded its memory
+	// limit".
 	Summary string
 	// Happened says in full sentences what was seen.
 	Happened string
@@ -82,8 +82,9 @@ type Finding struct {
 // Policy says what a wait leaves to the cluster.
 type Policy struct {
 	// TrustRetries leaves crashes and refusals to the retries of the Job. An
-	// image that cannot be pulled and a configuration that cannot be met are no
-	// failures to it: it would wait for ever, and so would its user.
+	// image that cannot be pulled, a configuration that cannot be met and a node
+	// that does not exist are no failures to it: it would wait for ever, and so
+	// would its user.
 	TrustRetries bool
 }
 
@@ -102,7 +103,7 @@ func Explain(e Evidence) []Finding {
 func Certain(e Evidence, p Policy) []Finding {
 	var out []Finding
 	for _, d := range examine(e) {
-		stuck := d.rank == rankPull || d.rank == rankConfig
+		stuck := d.rank == rankPull || d.rank == rankConfig || d.rank == rankSchedule
 		if d.final || d.Certain && (stuck || !p.TrustRetries) {
 			out = append(out, d.Finding)
 		}

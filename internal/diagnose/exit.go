@@ -219,7 +219,7 @@ var signs = []sign{
 
 func (c *cause) oom() {
 	f := c.f
-	f.Summary = c.what + " was killed for exceeding its memory limit"
+	f.Summary = c.what + " exceeded its memory limit"
 	spec, _ := container(c.spec, c.name)
 	limit := "its memory limit"
 	set := false

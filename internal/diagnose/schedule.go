@@ -12,6 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// hopeless is how long a pod that asks for more than any node has may wait for
+// an autoscaler to say that it makes larger nodes.
+const hopeless = time.Minute
+
+// reasonTooLarge is the finding that no node could ever take the pod, although
+// nodes of the kind it asks for exist.
+const reasonTooLarge = "NoNodeLargeEnough"
+
 // unseenGrace is how long a scheduler may take to look at a pod at all.
 const unseenGrace = 15 * time.Second
 
@@ -189,6 +197,8 @@ func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {
 		f.Happened = sentences(f.Happened, scaling)
 		if coming {
 			f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
+		} else if f.Reason == reasonTooLarge && x.e.Now.Sub(d.when) >= hopeless {
+			f.Certain = true
 		}
 	}
 	d.Finding = f

@@ -34,6 +34,8 @@ type vantage[M any, P based[M]] struct {
 	last  *kube.Object
 	floor string
 	gone  bool
+	// nodesAt is when the nodes were listed last.
+	nodesAt time.Time
 	// ever are all pods seen so far, as they were last.
 	ever map[types.UID]corev1.Pod
 }
@@ -146,6 +148,36 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	return seen
 }
 
+// nodesAfter is how long a pod has been refused by the scheduler before the
+// nodes are looked at; nodesEvery is how often: a cluster may have thousands.
+const (
+	nodesAfter = time.Minute
+	nodesEvery = 30 * time.Second
+)
+
+// nodes lists the cluster's nodes when the scheduler has refused a pod for a
+// while, so that a request no node can ever meet ends the wait.
+func (v *vantage[M, P]) nodes(ctx context.Context, seen Seen) []corev1.Node {
+	refused := slices.ContainsFunc(seen.Pods, func(p corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && seen.Now.Sub(c.LastTransitionTime.Time) >= nodesAfter
+		})
+	})
+	if !refused || seen.Now.Sub(v.nodesAt) < nodesEvery {
+		return nil
+	}
+	v.nodesAt = seen.Now
+	typed, err := v.client.Typed()
+	if err != nil {
+		return nil
+	}
+	nodes, err := diagnose.NewReader(typed).Nodes(ctx)
+	if err != nil {
+		return nil // without the right to list nodes the wait goes on to its end
+	}
+	return nodes
+}
+
 // take notes what a read returned.
 func (v *vantage[M, P]) take(o *kube.Object) {
 	if o == nil || string(o.GetUID()) != v.uid {
@@ -235,7 +267,9 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		if got.Outcome == wait.Done {
 			return got
 		}
-		findings = diagnose.Certain(w.evidence(), diagnose.Policy{TrustRetries: trusts})
+		evidence := w.evidence()
+		evidence.Nodes = v.nodes(ctx, w.seen)
+		findings = diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
 		if len(findings) > 0 {
 			got.Outcome = wait.Failed
 		}

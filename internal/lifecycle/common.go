@@ -4,7 +4,10 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -78,7 +81,7 @@ var (
 const reserved = "mlk.dev/"
 
 // withCommon adds the common attributes to a resource's own.
-func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []string) schema.Schema {
+func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []string, limits Timeouts) schema.Schema {
 	all := map[string]schema.Attribute{
 		"id": schema.StringAttribute{
 			Computed:            true,
@@ -91,32 +94,33 @@ func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []
 		},
 		"labels": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
-			MarkdownDescription: "Labels of the objects, besides the provider's. Not put on pods: see `pod_labels` where a resource has pods. Changed in place.",
+			MarkdownDescription: "Labels of the objects, besides the provider's, over which they win. Pods do not get them: see `pod_labels` where a resource has pods. Keys under `mlk.dev/` are reserved. Default: none. Changed in place.",
 			Validators:          []validator.Map{mapvalidator.KeysAre(diags.LabelKey(reserved)), mapvalidator.ValueStringsAre(diags.LabelValue())},
 		},
 		"annotations": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
-			MarkdownDescription: "Annotations of the objects, besides the provider's. Changed in place.",
+			MarkdownDescription: "Annotations of the objects, besides the provider's, over which they win. Keys under `mlk.dev/` are reserved. Default: none. Changed in place.",
 			Validators:          []validator.Map{mapvalidator.KeysAre(diags.LabelKey(reserved))},
 		},
 		"labels_all": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "All labels the configuration puts on the objects: the provider's and these, these winning.",
+			MarkdownDescription: "All labels that the configuration puts on the objects: those of the provider and of `labels`.",
 		},
 		"annotations_all": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "All annotations the configuration puts on the objects: the provider's and these, these winning.",
+			MarkdownDescription: "All annotations that the configuration puts on the objects: those of the provider and of `annotations`.",
 		},
 		"force_conflicts": schema.BoolAttribute{
 			Optional:            true,
-			MarkdownDescription: "Take fields that another field manager has set to a different value. Default false: such a conflict is an error that names the field and the manager.",
+			MarkdownDescription: "Whether to take fields that somebody else has set to another value. Default `false`: such a conflict is an error that names the field and who set it.",
 		},
 		"patch": schema.DynamicAttribute{
 			Optional: true,
-			MarkdownDescription: "Anything Kubernetes can say and no attribute does: an object keyed by the kind it changes, with Kubernetes' own field names, merged strategically over what mlk generates; " +
-				"null removes a generated field. Example: `patch = { Job = { spec = { podReplacementPolicy = \"Failed\" } } }`. Fields set here are owned, and drift on them is seen, like any other.",
+			MarkdownDescription: "Anything Kubernetes can say and no attribute does: an object keyed by the kind it changes (see `objects`), with Kubernetes' own field names, as in " +
+				"`{ Job = { spec = { podReplacementPolicy = \"Failed\" } } }`. It is merged over what mlk generates, as `kubectl patch` does; null removes a generated field. " +
+				"Fields set here are owned, and drift on them is seen, like any other.",
 		},
-		"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+		"timeouts": timeoutsAttribute(ctx, limits),
 		"status": schema.SingleNestedAttribute{
 			Computed:            true,
 			MarkdownDescription: "What the cluster last showed of the object.",
@@ -173,6 +177,41 @@ func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []
 	maps.Copy(all, s.Attributes)
 	s.Attributes = all
 	return s
+}
+
+// timeoutsAttribute describes the bounds of create, update and delete with their
+// defaults.
+func timeoutsAttribute(ctx context.Context, limits Timeouts) schema.Attribute {
+	usual := func(d time.Duration, levels bool) string {
+		out := "Default `" + short(d) + "`"
+		if levels {
+			for _, l := range slices.Sorted(maps.Keys(limits.Levels)) {
+				out += ", and `" + short(limits.Levels[l]) + "` with `wait_for = \"" + l + "\"`"
+			}
+		}
+		return out + "."
+	}
+	a := timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, CreateDescription: "Most time a create may take, with what `wait_for` asks for. " + usual(limits.Create, true),
+		Update: true, UpdateDescription: "Most time an update may take, with what `wait_for` asks for. " + usual(limits.Update, true),
+		Delete: true, DeleteDescription: "Most time until the objects are gone. " + usual(limits.Delete, false) + " What counts is the state: apply a change before destroying.",
+	})
+	if nested, ok := a.(schema.SingleNestedAttribute); ok {
+		nested.MarkdownDescription = "Bounds of single operations, as `90s`, `30m` or `2h45m`. An operation that takes longer ends with an explanation of what it was waiting for. Changing them changes nothing on the cluster."
+		return nested
+	}
+	return a
+}
+
+// short writes a duration as people do: 30m rather than 30m0s.
+func short(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
 }
 
 // The values of on_failure.

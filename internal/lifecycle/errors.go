@@ -30,6 +30,8 @@ type failure struct {
 	// fields and sent translate the server's field paths; both may be empty.
 	fields diags.Fields
 	sent   *kube.Object
+	// patch is what the patch attribute says of the object; nil when nothing.
+	patch map[string]any
 	// stands says what exists now.
 	stands string
 	// reword is Definition.Refused for the model at hand; nil when there is none.
@@ -147,6 +149,9 @@ func (f failure) causes(s metav1.Status) diag.Diagnostics {
 
 // attribute finds the attribute that generated a field, or the only one below it.
 func (f failure) attribute(segments []string) (path.Path, bool) {
+	if patchSays(f.patch, segments) {
+		return path.Root("patch"), true
+	}
 	full := append([]string{f.ref.Kind.Kind}, segments...)
 	if at, ok := f.fields.Find(full); ok {
 		return at, true
@@ -169,15 +174,11 @@ func (f failure) conflicts(cs []kube.Conflict) diag.Diagnostics {
 		}
 		if at, ok := f.attribute(c.Field); ok {
 			m.At = at
-		} else if at, ok := f.patchAttribute(c.Field); ok {
-			m.At = at
 		}
 		ds.Append(m.Error())
 	}
 	return ds
 }
-
-func (f failure) patchAttribute([]string) (path.Path, bool) { return path.Empty(), false }
 
 // unreachable explains an error that did not come from the API server.
 func (f failure) unreachable() diag.Diagnostic {

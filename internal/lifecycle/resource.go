@@ -51,7 +51,7 @@ func (r *Resource[M, P]) Metadata(_ context.Context, req resource.MetadataReques
 
 // Schema gives the attributes of the resource and those all resources have.
 func (r *Resource[M, P]) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = withCommon(ctx, r.def.Schema(), r.namespaced(), r.def.WaitFor)
+	resp.Schema = withCommon(ctx, r.def.Schema(), r.namespaced(), r.def.WaitFor, r.timeouts())
 }
 
 // IdentitySchema gives the identity: where the main object is.
