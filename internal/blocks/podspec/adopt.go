@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 )
@@ -63,6 +64,10 @@ func AdoptLike(t *corev1.PodTemplateSpec, like *Model) (Model, diag.Diagnostics)
 		DNSConfig:                     adoptDNS(s.DNSConfig),
 	}
 	for _, ref := range s.ImagePullSecrets {
+		if !isName(ref.Name) {
+			m.ImagePullSecrets = nil // its order matters: all or none
+			break
+		}
 		m.ImagePullSecrets = append(m.ImagePullSecrets, types.StringValue(ref.Name))
 	}
 	for _, alias := range s.HostAliases {
@@ -184,6 +189,18 @@ func word[T ~string](s T) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(string(s))
+}
+
+// isName reports whether an object can bear the name. The server stores any
+// reference, even YOUR-CLAIM; attributes take names only.
+func isName(s string) bool { return len(validation.IsDNS1123Subdomain(s)) == 0 }
+
+// schedulerName is null for the default, and for what is no name.
+func schedulerName(s string) types.String {
+	if !isName(s) {
+		return types.StringNull()
+	}
+	return wordUnless(s, corev1.DefaultSchedulerName)
 }
 
 // wordUnless is word, with null for the server's default.

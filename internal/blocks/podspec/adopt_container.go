@@ -92,10 +92,10 @@ func adoptEnv(in []corev1.EnvVar) (values map[string]types.String, from map[stri
 
 func adoptEnvValue(s *corev1.EnvVarSource) (EnvValue, bool) {
 	switch {
-	case s.SecretKeyRef != nil && s.SecretKeyRef.Name != "":
+	case s.SecretKeyRef != nil && isName(s.SecretKeyRef.Name):
 		k := s.SecretKeyRef
 		return EnvValue{Secret: &KeyRef{Name: word(k.Name), Key: word(k.Key), Optional: types.BoolPointerValue(k.Optional)}}, true
-	case s.ConfigMapKeyRef != nil && s.ConfigMapKeyRef.Name != "":
+	case s.ConfigMapKeyRef != nil && isName(s.ConfigMapKeyRef.Name):
 		k := s.ConfigMapKeyRef
 		return EnvValue{ConfigMap: &KeyRef{Name: word(k.Name), Key: word(k.Key), Optional: types.BoolPointerValue(k.Optional)}}, true
 	case s.FieldRef != nil:
@@ -121,9 +121,9 @@ func adoptEnvFrom(in []corev1.EnvFromSource) []EnvFrom {
 	for _, e := range in {
 		f := EnvFrom{Prefix: word(e.Prefix)}
 		switch {
-		case e.ConfigMapRef != nil && e.ConfigMapRef.Name != "":
+		case e.ConfigMapRef != nil && isName(e.ConfigMapRef.Name):
 			f.ConfigMap, f.Optional = word(e.ConfigMapRef.Name), types.BoolPointerValue(e.ConfigMapRef.Optional)
-		case e.SecretRef != nil && e.SecretRef.Name != "":
+		case e.SecretRef != nil && isName(e.SecretRef.Name):
 			f.Secret, f.Optional = word(e.SecretRef.Name), types.BoolPointerValue(e.SecretRef.Optional)
 		default:
 			return nil

@@ -20,7 +20,7 @@ func (a *adopter) scheduling() *Scheduling {
 	s := &Scheduling{
 		NodeName:      word(spec.NodeName),
 		PriorityClass: word(spec.PriorityClassName),
-		SchedulerName: wordUnless(spec.SchedulerName, corev1.DefaultSchedulerName),
+		SchedulerName: schedulerName(spec.SchedulerName),
 		RuntimeClass:  pointed(spec.RuntimeClassName),
 	}
 	s.NodePool, s.NodeSelector = a.selector()

@@ -154,21 +154,21 @@ func deref[T any](p *T) T {
 // can say it. No source at all is what the server makes an empty directory of.
 func adoptSource(s *corev1.VolumeSource) (v Volume, ok bool) {
 	switch {
-	case s.PersistentVolumeClaim != nil:
+	case s.PersistentVolumeClaim != nil && isName(s.PersistentVolumeClaim.ClaimName):
 		v.Claim, v.ClaimReadOnly = word(s.PersistentVolumeClaim.ClaimName), yes(s.PersistentVolumeClaim.ReadOnly)
 	case s.EmptyDir != nil:
 		v.EmptyDir = &EmptyDir{Medium: word(s.EmptyDir.Medium), SizeLimit: amountOf(s.EmptyDir.SizeLimit)}
 	case s.HostPath != nil:
 		v.HostPath = &HostPath{Path: word(s.HostPath.Path), Type: pointed(s.HostPath.Type)}
-	case s.ConfigMap != nil && s.ConfigMap.Name != "":
+	case s.ConfigMap != nil && isName(s.ConfigMap.Name):
 		c := s.ConfigMap
 		v.ConfigMap = &ObjectFiles{Name: word(c.Name), Items: adoptItems(c.Items), DefaultMode: defaultMode(c.DefaultMode), Optional: types.BoolPointerValue(c.Optional)}
-	case s.Secret != nil && s.Secret.SecretName != "":
+	case s.Secret != nil && isName(s.Secret.SecretName):
 		c := s.Secret
 		v.Secret = &ObjectFiles{Name: word(c.SecretName), Items: adoptItems(c.Items), DefaultMode: defaultMode(c.DefaultMode), Optional: types.BoolPointerValue(c.Optional)}
 	case s.CSI != nil:
 		v.CSI = &CSI{Driver: word(s.CSI.Driver), ReadOnly: types.BoolPointerValue(s.CSI.ReadOnly), FSType: pointed(s.CSI.FSType), Attributes: wordMap(s.CSI.VolumeAttributes)}
-		if ref := s.CSI.NodePublishSecretRef; ref != nil {
+		if ref := s.CSI.NodePublishSecretRef; ref != nil && isName(ref.Name) {
 			v.CSI.Secret = word(ref.Name)
 		}
 	case s.NFS != nil:
@@ -237,9 +237,9 @@ func adoptProjected(p *corev1.ProjectedVolumeSource) (*Projected, bool) {
 	for _, s := range p.Sources {
 		var o ProjectedSource
 		switch {
-		case s.ConfigMap != nil && s.ConfigMap.Name != "":
+		case s.ConfigMap != nil && isName(s.ConfigMap.Name):
 			o.ConfigMap = &ProjectedObject{Name: word(s.ConfigMap.Name), Items: adoptItems(s.ConfigMap.Items), Optional: types.BoolPointerValue(s.ConfigMap.Optional)}
-		case s.Secret != nil && s.Secret.Name != "":
+		case s.Secret != nil && isName(s.Secret.Name):
 			o.Secret = &ProjectedObject{Name: word(s.Secret.Name), Items: adoptItems(s.Secret.Items), Optional: types.BoolPointerValue(s.Secret.Optional)}
 		case s.ServiceAccountToken != nil:
 			t := s.ServiceAccountToken
