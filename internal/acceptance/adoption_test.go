@@ -29,6 +29,7 @@ func TestAccAdoption(t *testing.T) {
 	t.Parallel()
 	for name, dir := range manifestFolders() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			acc := testkit.NewAcceptance(t)
 			manifests := readManifests(t, dir, acc.Namespace)
 			adopted := create(t, acc, manifests)

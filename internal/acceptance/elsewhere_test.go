@@ -15,12 +15,14 @@ import (
 // TestAccInterrupted presses ^C at every request of an apply: nothing is
 // tainted, and the next apply goes on with what is there.
 func TestAccInterrupted(t *testing.T) {
+	t.Parallel()
 	whole := newScene(t, nil)
 	whole.proxy.arm(0, false, nil)
 	whole.MustApply()
 	made, _ := whole.proxy.disarm()
 	for n := range made {
 		t.Run(fmt.Sprintf("%02d", n+1), func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t, whole.CLI)
 			interrupt := func(pid int) bool { return syscall.Kill(pid, syscall.SIGINT) == nil }
 			out, hit := s.hitAt(n+1, false, false, interrupt, applyArgs...)
@@ -40,6 +42,7 @@ func TestAccInterrupted(t *testing.T) {
 // TestAccWrongCluster leads the provider to what calls itself another cluster:
 // it refuses to plan, to apply and to destroy, and leaves the state as it is.
 func TestAccWrongCluster(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, nil)
 	s.MustApply()
 	before, state := s.census(), s.RawState()
@@ -86,6 +89,7 @@ func TestAccWrongCluster(t *testing.T) {
 // TestAccTwoWorkspaces applies one module in two workspaces: the second is
 // refused, and its destroy leaves the first one's objects alone.
 func TestAccTwoWorkspaces(t *testing.T) {
+	t.Parallel()
 	first := newScene(t, nil)
 	first.MustApply()
 	before := first.census()
@@ -113,6 +117,7 @@ func TestAccTwoWorkspaces(t *testing.T) {
 // TestAccMarksAreLost takes the marks off the objects, as a backup tool that
 // restores without annotations does: uids still tell whose they are.
 func TestAccMarksAreLost(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, nil)
 	s.MustApply()
 	job := s.job()

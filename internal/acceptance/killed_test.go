@@ -197,6 +197,7 @@ func rounds(t *testing.T, requests int, round func(t *testing.T, n int, after bo
 // converges on one object of each kind, and the run is not started twice. It then
 // kills it at the same request of a destroy: the next one leaves nothing.
 func TestAccKilled(t *testing.T) {
+	t.Parallel()
 	whole := newScene(t, nil)
 	whole.proxy.arm(0, false, nil)
 	whole.MustApply()
@@ -260,6 +261,7 @@ func (s *scene) marked() {
 // TestAccKilledInUpdate kills the provider at every request of an update in
 // place, which loses the private state too: Terraform keeps the attributes only.
 func TestAccKilledInUpdate(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, nil)
 	s.MustApply()
 	before := s.census()

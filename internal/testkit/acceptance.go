@@ -28,14 +28,12 @@ type Acceptance struct {
 	t testing.TB
 }
 
-// NewAcceptance skips the test unless TF_ACC is set, runs it beside the others,
-// and makes its namespace.
+// NewAcceptance skips the test unless TF_ACC is set, and makes its namespace.
 func NewAcceptance(t *testing.T) *Acceptance {
 	t.Helper()
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("acceptance test: needs a cluster and TF_ACC=1 (make testacc)")
 	}
-	t.Parallel()
 	cfg, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
 		t.Fatalf("KUBECONFIG names no cluster: %v", err)

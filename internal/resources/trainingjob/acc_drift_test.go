@@ -39,6 +39,7 @@ func (want onlyChanges) CheckPlan(_ context.Context, req plancheck.CheckPlanRequ
 
 // What mlk does not own is nobody's business of ours, and stays as it is.
 func TestAccForeignEdits(t *testing.T) { // pain 31
+	t.Parallel()
 	s := newSite(t)
 	here := tfconfig.TestNameDirectory()
 	var id identity
@@ -73,6 +74,7 @@ func TestAccForeignEdits(t *testing.T) { // pain 31
 
 // What it owns shows as exactly the attribute that says it, and is put right.
 func TestAccDrift(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	here := tfconfig.TestNameDirectory()
 	var id identity
@@ -109,6 +111,7 @@ func TestAccDrift(t *testing.T) {
 // What somebody else has set meanwhile is taken back only by force: until then
 // the plan shows it, and the apply names who holds which field.
 func TestAccConflict(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	here := tfconfig.TestNameDirectory()
 	var id identity
@@ -133,6 +136,7 @@ func TestAccConflict(t *testing.T) {
 }
 
 func TestAccImport(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	here := tfconfig.TestNameDirectory()
 	s.run(

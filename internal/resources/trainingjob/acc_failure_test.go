@@ -42,6 +42,7 @@ func TestAccFailures(t *testing.T) { // pains 8, 12, 13
 		"Deadline":    {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 2", "was stopped after 2s", tainted},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t)
 			s.run(resource.TestStep{ConfigDirectory: tfconfig.TestNameDirectory(), ExpectError: words(want...)})
 		})
@@ -50,6 +51,7 @@ func TestAccFailures(t *testing.T) { // pains 8, 12, 13
 
 // A failed run is not forgotten: the plan after it is not empty, tainted or not.
 func TestAccUntainted(t *testing.T) { // pain 9
+	t.Parallel()
 	s := newSite(t)
 	cli := testkit.NewCLI(t, "testdata/TestAccUntainted", "namespace", s.Namespace)
 	if out := cli.Apply(); out.Code == 0 || !out.Says("Insufficient nvidia.com/gpu") {
@@ -80,6 +82,7 @@ func TestAccUntainted(t *testing.T) { // pain 9
 }
 
 func TestAccKeptOnFailure(t *testing.T) { // pain 9
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	waits := plancheck.ExpectUnknownValue(address, tfjsonpath.New("status"))
@@ -122,6 +125,7 @@ func (s *site) labelNode() {
 }
 
 func TestAccRetriedExit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.run(resource.TestStep{ // completed leaves retries to the cluster
 		ConfigDirectory:   tfconfig.TestNameDirectory(),
@@ -156,6 +160,7 @@ func TestAccWaitFor(t *testing.T) { // pains 11, 19
 		"completed": pod(corev1.PodSucceeded, true),
 	} {
 		t.Run(level, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t)
 			s.run(resource.TestStep{
 				ConfigDirectory: tfconfig.TestNameDirectory(),
@@ -166,6 +171,7 @@ func TestAccWaitFor(t *testing.T) { // pains 11, 19
 }
 
 func TestAccSuspended(t *testing.T) { // pain 7
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	s.run(

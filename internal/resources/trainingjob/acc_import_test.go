@@ -17,6 +17,7 @@ import (
 // A Job that kubectl made becomes a resource: Terraform writes the configuration,
 // which changes nothing, and what is then changed in it really changes.
 func TestAccGeneratedConfig(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	raw, err := os.ReadFile("testdata/TestAccGeneratedConfig/job.yaml")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 // ^C while a training runs must neither end nor taint it.
 func TestAccInterrupted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	cli := testkit.NewCLI(t, "testdata/TestAccInterrupted", "namespace", s.Namespace)
 	apply := cli.Start("apply", "-no-color", "-input=false", "-auto-approve")

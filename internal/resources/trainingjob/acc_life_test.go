@@ -15,6 +15,7 @@ import (
 )
 
 func TestAccLife(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.run(resource.TestStep{
 		ConfigPlanChecks: plans(plancheck.ResourceActionCreate),
@@ -37,6 +38,7 @@ func TestAccLife(t *testing.T) {
 }
 
 func TestAccUpdateInPlace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	backoff := func(want int32) func(*batchv1.Job) error {
@@ -80,6 +82,7 @@ func TestAccUpdateInPlace(t *testing.T) {
 }
 
 func TestAccReplace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	replace := plans(plancheck.ResourceActionReplace)
@@ -127,6 +130,7 @@ func (differ) CompareValues(values ...any) error {
 }
 
 func TestAccSameInOtherWords(t *testing.T) { // pain 32
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	s.run(
@@ -138,6 +142,7 @@ func TestAccSameInOtherWords(t *testing.T) { // pain 32
 // A run that is replaced without a change has the name of the old one again: a
 // Job made anew over its old pods can stay without pods for ever.
 func TestAccSameNameAgain(t *testing.T) { // pain 10
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	s.run(

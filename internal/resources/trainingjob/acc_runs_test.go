@@ -52,6 +52,7 @@ func (d *diary) read() []string {
 }
 
 func TestAccCreateBeforeDestroy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	d := s.keepDiary()
 	var id identity
@@ -71,6 +72,7 @@ func TestAccCreateBeforeDestroy(t *testing.T) {
 }
 
 func TestAccKeepRuns(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	// census checks which attempt is owned, 0 for none, and which are left on purpose.
 	var names []string
@@ -121,6 +123,7 @@ func TestAccKeepRuns(t *testing.T) {
 
 // The same module in two workspaces, and one with the other's state.
 func TestAccWorkspaces(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ours := testkit.NewCLI(t, "testdata/TestAccWorkspaces", "namespace", s.Namespace)
 	theirs := ours.Workspace()
@@ -147,6 +150,7 @@ func TestAccWorkspaces(t *testing.T) {
 // A run whose state was lost is refused, and comes back by an import: its
 // configuration fits without a change.
 func TestAccLostState(t *testing.T) { // pain 30
+	t.Parallel()
 	s := newSite(t)
 	core := s.core()
 	c := s.config("run", config{"labels": config{"team": "vision"}})

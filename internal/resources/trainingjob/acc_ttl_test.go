@@ -24,6 +24,7 @@ func accuracy() statecheck.StateCheck {
 }
 
 func TestAccTTLDoesNotRunAgain(t *testing.T) { // pain 1
+	t.Parallel()
 	s := newSite(t)
 	collected := func() { s.until("the TTL collects the Job", func() bool { return len(s.jobs()) == 0 }) }
 	noJob := func(*terraform.State) error {
@@ -61,6 +62,7 @@ func TestAccTTLDoesNotRunAgain(t *testing.T) { // pain 1
 }
 
 func TestAccTTLZero(t *testing.T) { // pain 2
+	t.Parallel()
 	s := newSite(t)
 	s.run(resource.TestStep{
 		ConfigDirectory:   tfconfig.TestNameDirectory(),
@@ -74,6 +76,7 @@ func TestAccTTLZero(t *testing.T) { // pain 2
 
 // Without a TTL a finished run that somebody tidies away is as finished.
 func TestAccFinishedRunIsNotRunAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	here := tfconfig.TestNameDirectory()
 	s.run(
@@ -88,6 +91,7 @@ func TestAccFinishedRunIsNotRunAgain(t *testing.T) {
 }
 
 func TestAccDeletedRunIsPlannedAgain(t *testing.T) { // pain 3
+	t.Parallel()
 	s := newSite(t)
 	var id identity
 	here := tfconfig.TestNameDirectory()
@@ -119,6 +123,7 @@ func (s *site) config(simulate string, more config) config {
 // The end of the run is not seen by anybody: it finishes and is collected
 // between two commands.
 func TestAccTTLUnseen(t *testing.T) { // pain 1
+	t.Parallel()
 	s := newSite(t)
 	core := s.core()
 	c := s.config("succeed:after=1s", config{"wait_for": "created", "ttl_seconds_after_finished": 1})
@@ -139,6 +144,7 @@ func TestAccTTLUnseen(t *testing.T) { // pain 1
 
 // The run is deleted with its namespace: no TTL explains that.
 func TestAccDeletedNamespace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	core := s.core()
 	must(t, core.Apply(t.Context(), s.config("run", config{"ttl_seconds_after_finished": 0})))
