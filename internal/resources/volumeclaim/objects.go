@@ -2,6 +2,7 @@ package volumeclaim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -129,7 +130,11 @@ func adopt(live kube.Live, _ *Model) (*Model, diag.Diagnostics) {
 	} else {
 		m.StorageClass = textOf(c)
 	}
-	for _, mode := range spec.AccessModes {
+	for i, mode := range spec.AccessModes {
+		if slices.Contains(spec.AccessModes[:i], mode) {
+			m.AccessModes = nil // the server takes a mode twice, the attribute does not
+			break
+		}
 		m.AccessModes = append(m.AccessModes, types.StringValue(string(mode)))
 	}
 	if len(spec.AccessModes) == 1 && string(spec.AccessModes[0]) == defaultAccess {
