@@ -127,24 +127,51 @@ func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
 	return pods
 }
 
+// lagMost bounds how far the watch of pods may be behind a list of them.
+const lagMost = 5 * time.Second
+
 // lastLook reads the pods once more when a wait has ended well: the watch of
-// the main object may be ahead of that of its pods.
+// the main object may be ahead of that of its pods. How a pod ended that is gone
+// by now, only the watch knows.
 func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	if v.pods == nil {
 		return seen
 	}
-	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, v.r.def.Pods(v.ref.Name))
+	selector := v.r.def.Pods(v.ref.Name)
+	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, selector)
 	if err != nil {
 		return seen
 	}
-	fresh := ownPods(podsOf(objects), v.uid)
+	known := maps.Clone(v.ever)
+	fresh := map[types.UID]bool{}
+	seen.Pods = ownPods(podsOf(objects), v.uid)
 	for _, p := range seen.Pods {
-		gone := !slices.ContainsFunc(fresh, func(o corev1.Pod) bool { return o.UID == p.UID })
-		if gone && p.Status.Phase == corev1.PodSucceeded {
-			fresh = append(fresh, p)
+		fresh[p.UID] = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lagMost)
+	defer cancel()
+	// It is fine when the watch does not catch up in time: less is known then.
+	_, _ = wait.Until(ctx, v.r.clock, v.woken, func(context.Context) wait.Verdict {
+		now, err := v.pods.Matching(selector)
+		if err != nil {
+			return wait.Of(wait.Done, "", "", "")
+		}
+		pods := ownPods(podsOf(now), v.uid)
+		v.recallPods(pods)
+		behind := func(p corev1.Pod) bool {
+			_, known := known[p.UID]
+			return known && !fresh[p.UID] && p.Status.Phase != corev1.PodSucceeded
+		}
+		if slices.ContainsFunc(pods, behind) {
+			return wait.Of(wait.Progressing, "", "", "")
+		}
+		return wait.Of(wait.Done, "", "", "")
+	})
+	for uid, p := range v.ever {
+		if !fresh[uid] && p.Status.Phase == corev1.PodSucceeded {
+			seen.Pods = append(seen.Pods, p)
 		}
 	}
-	seen.Pods = v.withDeparted(fresh)
 	return seen
 }
 
@@ -495,7 +522,7 @@ func phrase(v wait.Verdict) string {
 }
 
 // awaitGone waits until an object that is being deleted is gone.
-func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string) diag.Diagnostics {
+func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, purpose string) diag.Diagnostics {
 	woken := make(chan struct{}, 1)
 	watching := client.Watch(ref.Kind, ref.Namespace, woken)
 	defer watching.Stop()
@@ -519,11 +546,11 @@ func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, m P
 	if err == nil {
 		return nil
 	}
-	return r.blocked(ctx, client, m, ref, last, purpose, r.clock.Since(start))
+	return r.blocked(ctx, client, ref, last, purpose, r.clock.Since(start))
 }
 
 // blocked names what keeps an object from being deleted.
-func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string, waited time.Duration) diag.Diagnostics {
+func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, purpose string, waited time.Duration) diag.Diagnostics {
 	cancelled := isCancelled(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
@@ -559,7 +586,7 @@ func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, 
 // awaitNoPods waits until the pods of an earlier object of the same name are
 // gone: a Job made anew over its old pods can stay without pods for ever
 // (kubernetes/kubernetes#142142).
-func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, m P, ref kube.Ref) diag.Diagnostics {
+func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, ref kube.Ref) diag.Diagnostics {
 	if r.def.Pods == nil {
 		return nil
 	}

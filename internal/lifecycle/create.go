@@ -71,11 +71,11 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 	if !w.wrote {
 		return // nothing can exist: nothing to record, nothing to taint
 	}
-	if !ds.HasError() && ctx.Err() == nil {
+	if len(ds) == 0 { // also when ctx has just ended: somebody must say that nobody waited
 		resp.Diagnostics.Append(w.await(ctx)...)
 	}
 	w.finish(ctx, &resp.Diagnostics)
-	w.recorded()
+	w.recorded() //nolint:contextcheck // the mark outlives the call
 }
 
 // makeRoom looks at an object that exists under the name of a new one: it waits
@@ -87,26 +87,26 @@ func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P,
 		return r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
 	}
 	if live != nil && live.GetDeletionTimestamp() != nil {
-		if ds := r.awaitGone(ctx, client, m, w.ref, live, "to be deleted before it can be made anew"); ds.HasError() {
+		if ds := r.awaitGone(ctx, client, w.ref, live, "to be deleted before it can be made anew"); ds.HasError() {
 			return ds
 		}
 		live = nil
 	}
 	if live == nil {
-		return r.awaitNoPods(ctx, client, m, w.ref)
+		return r.awaitNoPods(ctx, client, w.ref)
 	}
 	if live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
-		return diag.Diagnostics{r.foreign(m, w.ref, live)}
+		return diag.Diagnostics{r.foreign(w.ref, live)}
 	}
 	if _, recorded := live.GetAnnotations()[RecordedAnnotation]; recorded {
-		return diag.Diagnostics{r.elsewhere(m, w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
+		return diag.Diagnostics{r.elsewhere(w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
 	}
 	same, err := r.leftBehind(ctx, client, w, live)
 	if err != nil {
 		return r.failed(m, w, "compare", err, "Nothing was changed.").diagnostics()
 	}
 	if !same {
-		return diag.Diagnostics{r.elsewhere(m, w.ref, "It was left by an apply that was interrupted, or belongs to another workspace, and differs from what the configuration asks for now.")}
+		return diag.Diagnostics{r.elsewhere(w.ref, "It was left by an apply that was interrupted, or belongs to another workspace, and differs from what the configuration asks for now.")}
 	}
 	return nil
 }
@@ -121,11 +121,11 @@ func (r *Resource[M, P]) leftBehind(ctx context.Context, client *kube.Client, w 
 	if err != nil {
 		return false, err
 	}
-	return kube.Same(comparable(dry), comparable(live)), nil
+	return kube.Same(lasting(dry), lasting(live)), nil
 }
 
-// comparable is an object without what changes at every write.
-func comparable(o *kube.Object) map[string]any {
+// lasting is an object without what changes at every write.
+func lasting(o *kube.Object) map[string]any {
 	c := o.DeepCopy()
 	c.SetManagedFields(nil)
 	c.SetResourceVersion("")
@@ -134,7 +134,7 @@ func comparable(o *kube.Object) map[string]any {
 	return c.Object
 }
 
-func (r *Resource[M, P]) foreign(m P, ref kube.Ref, live *kube.Object) diag.Diagnostic {
+func (r *Resource[M, P]) foreign(ref kube.Ref, live *kube.Object) diag.Diagnostic {
 	if live.GetLabels()[KeptLabel] != "" {
 		do := fmt.Sprintf("To take it back: terraform import %s %s", r.address(), idOf(ref))
 		if r.def.ObjectName != nil {
@@ -157,7 +157,7 @@ func (r *Resource[M, P]) foreign(m P, ref kube.Ref, live *kube.Object) diag.Diag
 	}.Error()
 }
 
-func (r *Resource[M, P]) elsewhere(m P, ref kube.Ref, why string) diag.Diagnostic {
+func (r *Resource[M, P]) elsewhere(ref kube.Ref, why string) diag.Diagnostic {
 	do := fmt.Sprintf("If it is yours: terraform import %s %s", r.address(), idOf(ref))
 	if r.def.ObjectName != nil {
 		do += "\nTo start another run beside it, change triggers."

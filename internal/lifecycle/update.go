@@ -92,17 +92,17 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	w.unpruned, ds = r.prune(ctx, client, m, old, want, mem)
 	resp.Diagnostics.Append(ds...)
 	switch {
-	case resp.Diagnostics.HasError() || ctx.Err() != nil:
-	case waits:
+	case resp.Diagnostics.HasError() || ctx.Err() != nil && (len(resp.Diagnostics) > 0 || !waits):
+	case waits: // also when ctx has just ended: somebody must say that nobody waited
 		resp.Diagnostics.Append(w.await(ctx)...)
 	default:
 		mem.Pending = false
-		w.seen, ds = r.look(ctx, client, m, w.live)
-		resp.Diagnostics.Append(ds...)
+		w.seen = r.look(ctx, client, m, w.live)
 	}
 	w.finish(ctx, &resp.Diagnostics)
 	if o := w.live[want[0].ref]; o != nil && o.GetAnnotations()[RecordedAnnotation] == "" {
-		w.recorded() // imported, or its create was killed after the state was saved
+		// It was imported, or its create was killed after the state was saved.
+		w.recorded() //nolint:contextcheck // the mark outlives the call
 	}
 }
 
@@ -140,7 +140,7 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			if ds.HasError() || live == nil && fate.Keep {
 				return nil, ds
 			}
-			return nil, diag.Diagnostics{r.replacedByOthers(m, w.ref, live != nil)}
+			return nil, diag.Diagnostics{r.replacedByOthers(w.ref, live != nil)}
 		}
 		if claim := claimOf(live); claim != "" && !mem.mine(live) && uid != "" && live.GetLabels()[OwnerLabel] != "" {
 			return nil, diag.Diagnostics{diags.Message{
@@ -184,7 +184,7 @@ func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref k
 	}
 }
 
-func (r *Resource[M, P]) replacedByOthers(m P, ref kube.Ref, exists bool) diag.Diagnostic {
+func (r *Resource[M, P]) replacedByOthers(ref kube.Ref, exists bool) diag.Diagnostic {
 	happened := "It was deleted after the plan was made."
 	if exists {
 		happened = "Somebody deleted it and made another object of the same name after the plan was made."
