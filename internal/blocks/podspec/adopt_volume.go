@@ -3,6 +3,7 @@ package podspec
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
@@ -63,6 +64,9 @@ func (a *adopter) places() (map[string][]placed, map[string]string) {
 	add := func(c *corev1.Container, main bool) {
 		for i := range c.VolumeMounts {
 			vm := &c.VolumeMounts[i]
+			if !strings.HasPrefix(vm.MountPath, "/") {
+				continue // the server takes data and C:\data, the attributes do not
+			}
 			places[vm.Name] = append(places[vm.Name], placed{c.Name, main, vm})
 		}
 	}
