@@ -79,22 +79,29 @@ type DNSOption struct {
 type Options struct {
 	// ImageOptional is for resources that know an image themselves.
 	ImageOptional bool
+	// Changing is the sentence that says what a change of the pod does. ""
+	// means new pods.
+	Changing string
 }
 
 // built is the schema of the block; it is large, and every resource has it.
 var built = sync.OnceValue(func() map[string]schema.Attribute {
 	all := podAttributes()
 	maps.Copy(all, containerAttributes(true))
-	for name, a := range all {
-		all[name] = changing(a)
-	}
 	return all
 })
 
 // Attributes returns the attributes of the pod, to be merged into those of the
 // resource. The map is the caller's; the attributes in it are shared.
 func Attributes(o Options) map[string]schema.Attribute {
+	effect := o.Changing
+	if effect == "" {
+		effect = "Changing it makes new pods."
+	}
 	all := maps.Clone(built())
+	for name, a := range all {
+		all[name] = changing(a, " "+effect)
+	}
 	if image, ok := all["image"].(schema.StringAttribute); ok && o.ImageOptional {
 		image.Required, image.Optional = false, true
 		all["image"] = image

@@ -94,9 +94,9 @@ func typeOf(attributes map[string]schema.Attribute) basetypes.ObjectType {
 	return out
 }
 
-// changing adds what a change of a top-level attribute does.
-func changing(a schema.Attribute) schema.Attribute {
-	const effect = " Changing it makes new pods."
+// changing adds what a change of a top-level attribute does, as a sentence after
+// what the attribute is.
+func changing(a schema.Attribute, effect string) schema.Attribute {
 	switch a := a.(type) {
 	case schema.StringAttribute:
 		a.MarkdownDescription += effect

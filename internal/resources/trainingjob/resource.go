@@ -146,7 +146,7 @@ func replacing() []path.Path {
 }
 
 func attributes() schema.Schema {
-	all := podspec.Attributes(podspec.Options{})
+	all := podspec.Attributes(podspec.Options{Changing: "Changing it makes a new run."})
 	for name, a := range jobAttributes() {
 		all[name] = a
 	}
