@@ -38,7 +38,7 @@ func pending(p *corev1.Pod) {
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}}
 }
 
-func gpuNode(name string, gpus string) *corev1.Node {
+func gpuNode(name, gpus string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{
 		Allocatable: corev1.ResourceList{"nvidia.com/gpu": resource.MustParse(gpus)},
 	}}
@@ -70,6 +70,18 @@ func collect(t *testing.T, c *fake.Clientset, change ...func(*Target)) Evidence 
 	return Collect(t.Context(), NewReader(c), target)
 }
 
+// logOptions are the options of a request for a log.
+func logOptions(t *testing.T, a k8stesting.Action) *corev1.PodLogOptions {
+	t.Helper()
+	if g, ok := a.(k8stesting.GenericAction); ok {
+		if o, ok := g.GetValue().(*corev1.PodLogOptions); ok {
+			return o
+		}
+	}
+	t.Fatalf("%#v does not ask for a log", a)
+	return nil
+}
+
 func TestCollectLogs(t *testing.T) {
 	t.Parallel()
 	c := fake.NewClientset(ptrTo(aPod("a", labelled, ends(1))), ptrTo(aPod("b", labelled, func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning })))
@@ -84,8 +96,7 @@ func TestCollectLogs(t *testing.T) {
 		if a.GetSubresource() != "log" {
 			continue
 		}
-		o := a.(k8stesting.GenericAction).GetValue().(*corev1.PodLogOptions)
-		if o.Previous || o.Container != "main" || *o.TailLines != askedLines || *o.LimitBytes != logBytes {
+		if o := logOptions(t, a); o.Previous || o.Container != "main" || *o.TailLines != askedLines || *o.LimitBytes != logBytes {
 			t.Errorf("asked for the log with %+v", o)
 		}
 	}
@@ -112,7 +123,7 @@ func TestCollectPreviousLog(t *testing.T) {
 			var got []bool
 			for _, a := range c.Actions() {
 				if a.GetSubresource() == "log" {
-					got = append(got, a.(k8stesting.GenericAction).GetValue().(*corev1.PodLogOptions).Previous)
+					got = append(got, logOptions(t, a).Previous)
 				}
 			}
 			if diff := cmp.Diff([]bool{tt.want}, got); diff != "" {
@@ -154,15 +165,18 @@ func TestCollectForbidden(t *testing.T) {
 		},
 		"pods": {
 			nil, func(c *fake.Clientset) { deny(c, "list", "pods", "") },
-			[]string{`The pods could not be read: it is forbidden (User "ana" cannot list resource "pods" in API group "" in the namespace "ml").`}, "",
+			[]string{`The pods could not be read: it is forbidden (User "ana" cannot list resource "pods" in API group "" in the namespace "ml").`},
+			"",
 		},
 		"events": {
-			[]corev1.Pod{aPod("a", labelled, ends(1))}, func(c *fake.Clientset) { deny(c, "list", "events", "") },
+			[]corev1.Pod{aPod("a", labelled, ends(1))},
+			func(c *fake.Clientset) { deny(c, "list", "events", "") },
 			[]string{`The events could not be read: it is forbidden (User "ana" cannot list resource "events" in API group "" in the namespace "ml").`},
 			"container main exited with code",
 		},
 		"nodes": {
-			[]corev1.Pod{aPod("a", pending)}, func(c *fake.Clientset) { deny(c, "list", "nodes", "") },
+			[]corev1.Pod{aPod("a", pending)},
+			func(c *fake.Clientset) { deny(c, "list", "nodes", "") },
 			[]string{`The nodes could not be read: it is forbidden (User "ana" cannot list resource "nodes" in API group "" in the namespace "ml").`},
 			"no node has enough GPUs for a pod",
 		},
@@ -380,9 +394,8 @@ func TestReaderPages(t *testing.T) {
 	c := fake.NewClientset()
 	page := 0
 	c.PrependReactor("list", "pods", func(a k8stesting.Action) (bool, runtime.Object, error) {
-		o := a.(k8stesting.ListActionImpl).ListOptions
-		if o.Limit != pageSize {
-			t.Errorf("limit %d", o.Limit)
+		if l, ok := a.(k8stesting.ListActionImpl); !ok || l.ListOptions.Limit != pageSize {
+			t.Errorf("asked with %+v, want a limit of %d", a, pageSize)
 		}
 		page++
 		l := &corev1.PodList{ListMeta: metav1.ListMeta{Continue: fmt.Sprint(page)}, Items: slices.Repeat([]corev1.Pod{aPod("a", labelled)}, pageSize)}

@@ -14,24 +14,26 @@ import (
 // refusals make no condition on the Job, only events.
 func (x *examiner) refused(j *batchv1.Job) bool {
 	events := x.events.of("Job", j)
-	for _, r := range repeats(events, hasReason("FailedCreate")) {
-		// A pod made after the refusal means it is overcome.
-		if made := repeats(events, hasReason("SuccessfulCreate")); len(made) > 0 && lastSeen(made[0].newest).After(lastSeen(r.newest)) {
-			return false
-		}
-		f, lasting := refusal(message(r.newest), j)
-		since := x.e.Now.Sub(r.first)
-		f.Subject = jobSubject(j)
-		f.Certain = lasting && (r.times >= refusalRepeat || since >= refusalGrace)
-		often := fmt.Sprintf("%s in %s", times(r.times), span(since))
-		if r.times == 1 {
-			often = span(since) + " ago"
-		}
-		f.Happened = sentences(fmt.Sprintf("%s cannot make its pods: the API server refused them %s.", f.Subject, often), f.Happened)
-		x.add(draft{rank: rankRefused, key: "refused/" + j.Name + f.Reason + same(f.Why), when: lastSeen(r.newest), Finding: f})
-		return true
+	refusals := repeats(events, hasReason("FailedCreate"))
+	if len(refusals) == 0 {
+		return false
 	}
-	return false
+	r := refusals[0]
+	// A pod made after the refusal means it is overcome.
+	if made := repeats(events, hasReason("SuccessfulCreate")); len(made) > 0 && lastSeen(made[0].newest).After(lastSeen(r.newest)) {
+		return false
+	}
+	f, lasting := refusal(message(r.newest), j)
+	since := x.e.Now.Sub(r.first)
+	f.Subject = jobSubject(j)
+	f.Certain = lasting && (r.times >= refusalRepeat || since >= refusalGrace)
+	often := fmt.Sprintf("%s in %s", times(r.times), span(since))
+	if r.times == 1 {
+		often = span(since) + " ago"
+	}
+	f.Happened = sentences(fmt.Sprintf("%s cannot make its pods: the API server refused them %s.", f.Subject, often), f.Happened)
+	x.add(draft{rank: rankRefused, key: "refused/" + j.Name + f.Reason + same(f.Why), when: lastSeen(r.newest), Finding: f})
+	return true
 }
 
 var (

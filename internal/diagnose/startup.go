@@ -217,7 +217,8 @@ func (x *examiner) notReady(p *corev1.Pod, _ *batchv1.Job) {
 	f := Finding{Subject: podSubject(p), Count: 1}
 	d := draft{rank: rankNotReady, indexed: podIndex(p) != "", when: x.e.Now}
 	for _, c := range p.Status.Conditions {
-		if c.Status != corev1.ConditionTrue || c.Type != corev1.PodResizePending && !(c.Type == corev1.PodResizeInProgress && c.Reason == corev1.PodReasonError) {
+		refused := c.Type == corev1.PodResizePending || c.Type == corev1.PodResizeInProgress && c.Reason == corev1.PodReasonError
+		if c.Status != corev1.ConditionTrue || !refused {
 			continue
 		}
 		f.Reason, f.Summary, f.Why = "Resize"+c.Reason, "the resources of a running pod cannot be changed now", quote(c.Message)

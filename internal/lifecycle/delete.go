@@ -92,7 +92,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 	case !existed:
 		return nil
 	}
-	return r.awaitGone(ctx, client, m, ref, live, "to be deleted")
+	return r.awaitGone(ctx, client, ref, live, "to be deleted")
 }
 
 // release leaves an object behind on purpose, marked as no longer ours, and
@@ -115,17 +115,19 @@ func (r *Resource[M, P]) release(ctx context.Context, client *kube.Client, m P, 
 	if _, err := client.Merge(ctx, ref, rel.Patch, kube.Manager); err != nil {
 		return false, failure{title: r.title(m), ref: ref, verb: "release", err: err, stands: "The state still has it."}.diagnostics()
 	}
-	return true, r.thin(ctx, client, ref, rel)
+	r.thin(ctx, client, ref, rel)
+	return true, nil
 }
 
-// thin deletes the oldest released objects beyond the number to keep.
-func (r *Resource[M, P]) thin(ctx context.Context, client *kube.Client, ref kube.Ref, rel Released) diag.Diagnostics {
+// thin deletes the oldest released objects beyond the number to keep, as far as
+// it may: too many of them are no reason to fail.
+func (r *Resource[M, P]) thin(ctx context.Context, client *kube.Client, ref kube.Ref, rel Released) {
 	if rel.Selector == "" {
-		return nil
+		return
 	}
 	kept, err := client.List(ctx, ref.Kind, ref.Namespace, rel.Selector)
 	if err != nil {
-		return nil // too many kept runs are no reason to fail
+		return
 	}
 	slices.SortFunc(kept, func(a, b *kube.Object) int {
 		return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time)
@@ -136,8 +138,7 @@ func (r *Resource[M, P]) thin(ctx context.Context, client *kube.Client, ref kube
 		}
 		old := kube.Ref{Kind: ref.Kind, Namespace: ref.Namespace, Name: o.GetName()}
 		if _, err := client.Delete(ctx, old, o.GetUID()); err != nil {
-			return nil
+			return
 		}
 	}
-	return nil
 }

@@ -57,15 +57,14 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 		}.Error())
 		return
 	}
-	model, ds := r.takeOver(ref, live)
+	model, ds := r.takeOver(ctx, ref, live)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	m := P(model)
 	objects := map[kube.Ref]*kube.Object{ref: live}
-	seen, ds := r.look(ctx, client, m, objects)
-	resp.Diagnostics.Append(ds...)
+	seen := r.look(ctx, client, m, objects)
 	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
 	// Ours again, when a state lost it. An object that bears no claim gets this
 	// one with the first write; should that write be the last thing the process
@@ -88,7 +87,7 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 
 // takeOver makes the model of a live object, with everything that no attribute
 // says in patch.
-func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Diagnostics) {
+func (r *Resource[M, P]) takeOver(ctx context.Context, ref kube.Ref, live *kube.Object) (*M, diag.Diagnostics) {
 	all := kube.Live{ref.Kind.Kind: live}
 	model, ds := r.def.Adopt(all, nil)
 	if ds.HasError() {
@@ -123,7 +122,7 @@ func (r *Resource[M, P]) takeOver(ref kube.Ref, live *kube.Object) (*M, diag.Dia
 			}
 		}
 	}
-	patch, err := dynamicOf(tree)
+	patch, err := dynamicOf(ctx, tree)
 	if err != nil {
 		ds.Append(diags.Message{Summary: clip(fmt.Sprintf("%s cannot be written as configuration", ref)), Why: err.Error(), At: path.Root("patch")}.Error())
 		return nil, ds

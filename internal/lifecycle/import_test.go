@@ -9,7 +9,6 @@ import (
 // What the provider's labels say already is not generated as the resource's own.
 func TestImportSaysLabelsOnce(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
 	tests := map[string]struct {
 		provider, live, labels map[string]any
 		quiet                  bool
@@ -23,6 +22,7 @@ func TestImportSaysLabelsOnce(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			ctx := t.Context()
 			w := newWorld(t)
 			w.data.Labels = map[string]string{}
 			for k, v := range tt.provider {

@@ -138,7 +138,7 @@ func (r *Resource[M, P]) observe(ctx context.Context, s schema.Schema, prior tft
 		for k, v := range patches {
 			tree[k] = v
 		}
-		value, err := dynamicOf(tree)
+		value, err := dynamicOf(ctx, tree)
 		if err != nil {
 			ds.Append(diags.Message{Summary: "What the cluster has cannot be written as patch", Why: err.Error(), At: path.Root("patch")}.Error())
 			return prior, ds

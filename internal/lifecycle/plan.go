@@ -125,12 +125,12 @@ func (p *planner[M, P]) update() {
 		return
 	}
 	replace = p.hook(prior, replace)
-	any := len(p.changed) > 0 || p.mem.Pending || p.mem.Incomplete
+	due := len(p.changed) > 0 || p.mem.Pending || p.mem.Incomplete
 	switch {
 	case replace:
 		p.forget()
 		p.objects(true)
-	case any:
+	case due:
 		p.mayLearn()
 		p.set("status", types.ObjectUnknown(statusTypes))
 		p.objects(false)

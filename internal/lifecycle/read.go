@@ -96,8 +96,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		r.vanished(ctx, client, P(m), &mem, s, resp)
 		return
 	}
-	seen, ds := r.look(ctx, client, P(m), live)
-	resp.Diagnostics.Append(ds...)
+	seen := r.look(ctx, client, P(m), live)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -130,20 +129,20 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 }
 
 // look gathers what Observe and Ready judge by.
-func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) (Seen, diag.Diagnostics) {
+func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
 	seen := Seen{Live: byKey(live), Now: r.clock.Now()}
 	if r.def.Pods == nil {
-		return seen, nil
+		return seen
 	}
 	main := r.main(m)
 	objects, err := client.ReadMatching(ctx, kube.Pod, main.Namespace, r.def.Pods(main.Name))
 	if err != nil {
 		// Pods only add to what the object itself says: without the right to list
 		// them there is simply less to tell.
-		return seen, nil
+		return seen
 	}
 	seen.Pods = podsOf(objects)
-	return seen, nil
+	return seen
 }
 
 func byKey(live map[kube.Ref]*kube.Object) kube.Live {

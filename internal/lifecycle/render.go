@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -120,10 +121,13 @@ func toObject(ac runtime.ApplyConfiguration) (*kube.Object, error) {
 // applyPatch merges a patch strategically over the object, as kubectl patch
 // does; a kind the Kubernetes libraries do not know is merged as plain JSON.
 func applyPatch(k kube.Kind, o *kube.Object, patch map[string]any) error {
-	typed, err := scheme.Scheme.New(k.GVK())
-	if err != nil {
+	if !scheme.Scheme.Recognizes(k.GVK()) {
 		o.Object = mergeJSON(o.Object, patch)
 		return nil
+	}
+	typed, err := scheme.Scheme.New(k.GVK())
+	if err != nil {
+		return err
 	}
 	out, err := strategicpatch.StrategicMergeMapPatch(o.Object, patch, typed)
 	if err != nil {
@@ -240,7 +244,7 @@ func plainList(in []attr.Value) (any, error) {
 
 // dynamic turns JSON values into the Terraform value that a literal in a
 // configuration would be: objects, tuples, numbers.
-func dynamic(v any) (attr.Value, error) {
+func dynamic(ctx context.Context, v any) (attr.Value, error) {
 	switch x := v.(type) {
 	case nil:
 		return types.DynamicNull(), nil
@@ -255,11 +259,11 @@ func dynamic(v any) (attr.Value, error) {
 	case map[string]any:
 		ts, vs := map[string]attr.Type{}, map[string]attr.Value{}
 		for k, e := range x {
-			ev, err := dynamic(e)
+			ev, err := dynamic(ctx, e)
 			if err != nil {
 				return nil, err
 			}
-			ts[k], vs[k] = ev.Type(nil), ev //nolint:staticcheck // the type of a value needs no context
+			ts[k], vs[k] = ev.Type(ctx), ev
 		}
 		o, ds := types.ObjectValue(ts, vs)
 		return o, firstError(ds)
@@ -267,7 +271,7 @@ func dynamic(v any) (attr.Value, error) {
 		var ts []attr.Type
 		var vs []attr.Value
 		for _, e := range x {
-			ev, err := dynamic(e)
+			ev, err := dynamic(ctx, e)
 			if err != nil {
 				return nil, err
 			}
@@ -287,11 +291,11 @@ func firstError(ds diag.Diagnostics) error {
 }
 
 // dynamicOf wraps a patch tree; null when there is none.
-func dynamicOf(tree map[string]any) (types.Dynamic, error) {
+func dynamicOf(ctx context.Context, tree map[string]any) (types.Dynamic, error) {
 	if len(tree) == 0 {
 		return types.DynamicNull(), nil
 	}
-	v, err := dynamic(tree)
+	v, err := dynamic(ctx, tree)
 	if err != nil {
 		return types.DynamicNull(), err
 	}

@@ -36,8 +36,8 @@ func Serve(p Provider) tfprotov6.ProviderServer {
 	ctx := context.Background()
 	var meta provider.MetadataResponse
 	p.Metadata(ctx, provider.MetadataRequest{}, &meta)
-	for _, make := range p.Resources(ctx) {
-		r := make()
+	for _, create := range p.Resources(ctx) {
+		r := create()
 		raw, ok := r.(rawPlanner)
 		if !ok {
 			continue

@@ -119,10 +119,10 @@ func thingDefinition() lifecycle.Definition[thing] {
 				return wait.Of(wait.Progressing, "Pending", "", "no Job yet")
 			}
 			for _, c := range job.Status.Conditions {
-				switch {
-				case c.Type == batchv1.JobComplete:
+				switch c.Type {
+				case batchv1.JobComplete:
 					return wait.Of(wait.Done, "Complete", c.Reason, "")
-				case c.Type == batchv1.JobFailed:
+				case batchv1.JobFailed:
 					return wait.Of(wait.Failed, "Failed", c.Reason, c.Message)
 				}
 			}

@@ -183,7 +183,7 @@ func (c *CLI) Start(args ...string) *Running {
 	r.Cmd = exec.CommandContext(ctx, c.binary, args...)
 	r.Dir, r.Env = c.Dir, c.environment()
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
-	if err := r.Cmd.Start(); err != nil {
+	if err := r.Start(); err != nil {
 		cancel()
 		c.t.Fatal(err)
 	}

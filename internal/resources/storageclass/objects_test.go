@@ -237,7 +237,7 @@ func TestFields(t *testing.T) {
 			}
 		})
 	}
-	var f = fields(modes()["full"])
+	f := fields(modes()["full"])
 	if at, _ := f.Find([]string{kind, "metadata", "annotations", defaultAnnotation}); at.String() != "default" {
 		t.Errorf("the default-class annotation is blamed on %q", at)
 	}

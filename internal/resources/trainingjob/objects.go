@@ -26,7 +26,7 @@ const defaultBackoffLimit = 6
 
 // desired returns the Job of the run.
 func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
-	template, ds := m.Model.Apply()
+	template, ds := m.Apply()
 	if ds.HasError() {
 		return nil, ds
 	}
@@ -91,7 +91,7 @@ func (r FailureRule) apply() *batchac.PodFailurePolicyRuleApplyConfiguration {
 
 // fields says which attribute made which field of the Job.
 func fields(m *Model) diags.Fields {
-	f := m.Model.Fields(path.Empty(), "Job", "spec", "template")
+	f := m.Fields(path.Empty(), "Job", "spec", "template")
 	f.Add(path.Root("run_name"), "Job", "metadata", "name")
 	f.Add(path.Root("backoff_limit"), "Job", "spec", "backoffLimit")
 	f.Add(path.Root("active_deadline_seconds"), "Job", "spec", "activeDeadlineSeconds")

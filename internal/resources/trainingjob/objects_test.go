@@ -72,8 +72,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func dropDefaults(job map[string]any) {
-	spec := job["spec"].(map[string]any)
-	if spec["suspend"] == false {
+	if spec, ok := job["spec"].(map[string]any); ok && spec["suspend"] == false {
 		delete(spec, "suspend")
 	}
 }

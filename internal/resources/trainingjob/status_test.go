@@ -180,7 +180,8 @@ func TestObserve(t *testing.T) {
 			types.StringValue("2026-11-01T08:00:00Z"), types.StringValue("2026-11-01T09:00:00Z"), none,
 		},
 		"a result": {
-			nil, fresh, []string{pod("Succeeded", "2026-11-01T09:00:00Z", "main", `{"accuracy": 0.930, "model": "s3://x", "best": true, "curve": [1, 2], "none": null, "deep": {"a": "b"}}`)},
+			nil, fresh,
+			[]string{pod("Succeeded", "2026-11-01T09:00:00Z", "main", `{"accuracy": 0.930, "model": "s3://x", "best": true, "curve": [1, 2], "none": null, "deep": {"a": "b"}}`)},
 			types.StringNull(), types.StringNull(),
 			result("accuracy", "0.930", "model", "s3://x", "best", "true", "curve", "[1,2]", "deep", `{"a":"b"}`),
 		},

@@ -8,6 +8,7 @@ package fakeapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -81,7 +82,7 @@ type Server struct {
 	requests []Request
 }
 
-// Cut, as the error of a hook, breaks the connection instead of answering.
+// Cut is the error of a hook that breaks the connection instead of answering.
 type Cut struct{}
 
 // Error says what Cut does.
@@ -397,7 +398,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers with an error, or breaks the connection.
 func refuse(w http.ResponseWriter, err error) {
-	if _, cut := err.(Cut); cut {
+	if errors.As(err, &Cut{}) {
 		panic(http.ErrAbortHandler)
 	}
 	status := apierrors.NewInternalError(err).Status()
