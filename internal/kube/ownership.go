@@ -222,7 +222,7 @@ func extract(v any, set *fieldpath.Set) (any, bool) {
 						sub = s
 					}
 					if pe.Key != nil {
-						withKeys(sub, *pe.Key)
+						withKeys(sub, e, *pe.Key)
 					}
 				}
 				out = append(out, runtime.DeepCopyJSONValue(sub))
@@ -272,11 +272,15 @@ func matches(pe fieldpath.PathElement, e any) bool {
 	return false
 }
 
-func withKeys(e any, keys value.FieldList) {
-	if m, ok := e.(map[string]any); ok {
-		for _, f := range keys {
-			m[f.Name] = f.Value.Unstructured()
-		}
+// withKeys completes a part of a list's element by the keys that tell it apart.
+func withKeys(part, element any, keys value.FieldList) {
+	to, ok := part.(map[string]any)
+	from, has := element.(map[string]any)
+	if !ok || !has {
+		return
+	}
+	for _, f := range keys {
+		to[f.Name] = from[f.Name]
 	}
 }
 
@@ -382,7 +386,8 @@ func ParseField(s string) []string {
 	return out
 }
 
-// closing returns the index of the bracket that closes the one s begins with.
+// closing returns the index of the bracket that closes the one s begins with;
+// the length of s when none does: a webhook may name a field as it likes.
 func closing(s string) int {
 	quoted := false
 	for i := 1; i < len(s); i++ {
@@ -395,7 +400,7 @@ func closing(s string) int {
 			return i
 		}
 	}
-	return len(s) - 1
+	return len(s)
 }
 
 // bracket turns name="main" into main, and containerPort=80,protocol="TCP" into 80/TCP.
