@@ -112,6 +112,9 @@ func New(t testing.TB) *Server {
 // Config connects a client to the server.
 func (s *Server) Config() *rest.Config { return &rest.Config{Host: s.http.URL, QPS: -1} }
 
+// Disconnect breaks all connections, as a restart of the server does.
+func (s *Server) Disconnect() { s.http.CloseClientConnections() }
+
 // Requests returns what was asked so far.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
