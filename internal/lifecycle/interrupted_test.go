@@ -313,7 +313,7 @@ func TestDeleteNamesWhatBlocks(t *testing.T) {
 func TestUnreachableLosesNothing(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"cut":         fakeapi.Cut{},
+		"cut off":     nil,
 		"401":         apierrors.NewUnauthorized("no"),
 		"403":         &apierrors.StatusError{ErrStatus: metav1.Status{Status: "Failure", Code: 403, Reason: metav1.StatusReasonForbidden, Message: `jobs.batch "one" is forbidden: User "ci" cannot get resource "jobs"`}},
 		"500":         apierrors.NewInternalError(errors.New("boom")),
@@ -321,11 +321,13 @@ func TestUnreachableLosesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			p := &process{}
+			w := newProcess(t, fakeapi.New(t), p)
 			if out := w.Apply(t.Context(), config()); out.Errors() != "" {
 				t.Fatal(out.Errors())
 			}
 			w.client.Close()
+			p.cutOff(err == nil)
 			w.api.Before = func(r fakeapi.Request) error {
 				if strings.Contains(r.Path, "jobs") {
 					return err

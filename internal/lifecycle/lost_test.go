@@ -131,28 +131,14 @@ func TestOutcomeThatNobodyKnows(t *testing.T) {
 				t.Parallel()
 				ctx := t.Context()
 				api := fakeapi.New(t)
-				wrote := false
-				api.Before = func(r fakeapi.Request) error {
-					if wrote || r.Writes() && !happened {
-						wrote = true
-						return fakeapi.Cut{}
-					}
-					return nil
-				}
-				api.After = func(r fakeapi.Request) error {
-					if r.Writes() {
-						wrote = true
-						return fakeapi.Cut{}
-					}
-					return nil
-				}
-				w := newWorkspace(t, api)
+				p := &process{atWrite: true, after: happened}
+				w := newProcess(t, api, p)
 				out := w.Apply(ctx, config())
 				if out.Errors() == "" || w.State.IsNull() || !w.Tainted {
 					t.Fatalf("state %s, tainted %v, errors %q", w.State, w.Tainted, out.Errors())
 				}
 				w.client.Close()
-				api.Before, api.After = nil, nil
+				p.cutOff(false)
 				if refresh {
 					if out := w.Refresh(ctx); out.Errors() != "" {
 						t.Fatal(out.Errors())

@@ -183,13 +183,17 @@ func newWorld(t *testing.T) *world {
 	return newWorkspace(t, api)
 }
 
-// process can be killed: from then on none of its requests reaches the server.
+// process can be killed, or cut off from the network: from then on none of its
+// requests reaches the server. Unlike a broken connection, which client-go tries
+// again for ten seconds, that is an error at once.
 type process struct {
 	next http.RoundTripper
-	// killAt is the number of the request that kills it, 0 for none; after says
-	// whether that request still takes effect.
-	killAt int
-	after  bool
+	// killAt is the number of the request that kills it, 0 for none; atWrite
+	// stands for the first request that writes; after says whether that request
+	// still takes effect.
+	killAt  int
+	atWrite bool
+	after   bool
 
 	mu   sync.Mutex
 	n    int
@@ -198,10 +202,17 @@ type process struct {
 
 var errKilled = errors.New("the process was killed")
 
+// cutOff makes all later requests fail, or lets them through again.
+func (p *process) cutOff(dead bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead, p.killAt, p.atWrite = dead, 0, false
+}
+
 func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	p.n++
-	mine := p.n == p.killAt
+	mine := p.n == p.killAt || p.atWrite && r.Method != http.MethodGet && !r.URL.Query().Has("dryRun")
 	if p.dead || mine && !p.after {
 		p.dead = true
 		p.mu.Unlock()
