@@ -4,32 +4,67 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
-	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
 // Examined is every resource made by New, as the laws of testkit look at it.
 type Examined interface {
 	resource.Resource
-	// FieldsOf says, for the model of a state, which attribute made which field.
-	FieldsOf(ctx context.Context, s tfsdk.State) (diags.Fields, diag.Diagnostics)
-	// Levels are the levels wait_for accepts.
+	// Examine opens a state to questions that need no cluster.
+	Examine(ctx context.Context, s schema.Schema, state tftypes.Value) (Examination, diag.Diagnostics)
+	// Levels are the levels wait_for accepts, the default first.
 	Levels() []string
+}
+
+// Examination is what a resource does with one state: pure functions of values.
+type Examination struct {
+	// Objects are the objects the state asks for, without a claim, made anew by
+	// each call.
+	Objects func() ([]*kube.Object, diag.Diagnostics)
+	// Look is the state after drift was looked for in the live objects.
+	Look func(live kube.Live) (tftypes.Value, diag.Diagnostics)
+	// MadeBy are the attributes that made a field, or what is below it. The
+	// first segment is the kind.
+	MadeBy func(segments []string) []path.Path
 }
 
 var _ Examined = &Resource[Namespaced, *Namespaced]{}
 
-// FieldsOf says which attribute made which field of the objects.
-func (r *Resource[M, P]) FieldsOf(ctx context.Context, s tfsdk.State) (diags.Fields, diag.Diagnostics) {
-	m := new(M)
-	ds := s.Get(ctx, m)
+// Examine opens a state to questions that need no cluster.
+func (r *Resource[M, P]) Examine(ctx context.Context, s schema.Schema, state tftypes.Value) (Examination, diag.Diagnostics) {
+	m, ds := decode[M](ctx, s, state)
 	if ds.HasError() {
-		return diags.Fields{}, ds
+		return Examination{}, ds
 	}
-	return r.fields(P(m)), ds
+	fields := r.fields(P(m))
+	return Examination{
+		Objects: func() ([]*kube.Object, diag.Diagnostics) {
+			want, ds := r.render(P(m), "")
+			var out []*kube.Object
+			for _, w := range want {
+				out = append(out, w.obj)
+			}
+			return out, ds
+		},
+		Look: func(live kube.Live) (tftypes.Value, diag.Diagnostics) {
+			return r.observe(ctx, s, state, P(m), Seen{Live: live, Now: r.clock.Now()})
+		},
+		MadeBy: func(segments []string) []path.Path {
+			if below := fields.FindBelow(segments); len(below) > 0 {
+				return below
+			}
+			if one, ok := fields.Find(segments); ok {
+				return []path.Path{one}
+			}
+			return nil
+		},
+	}, ds
 }
 
-// Levels are the levels wait_for accepts, the default first.
+// Levels are the levels wait_for accepts.
 func (r *Resource[M, P]) Levels() []string { return r.def.WaitFor }

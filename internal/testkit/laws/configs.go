@@ -101,61 +101,67 @@ func load(t testing.TB, file string) Config {
 	return c
 }
 
-// coverage: the configurations together set every attribute that can be set.
+// coverage: the configurations together set every attribute that can be set. A
+// block that appears in several places, as a probe does, counts once.
 func (s Subject) coverage(t *testing.T) {
 	t.Helper()
-	set := map[string]bool{}
-	for _, c := range s.Configs {
-		note("", c, set)
-	}
-	for at := range attributes(s.schemaOf(t)) {
-		if !set[at] {
-			t.Errorf("no configuration sets %s", at)
-		}
-	}
-}
-
-// note collects the attributes a value sets, keys and indices left out. An
-// attribute and a map key look alike, so each value counts as both.
-func note(at string, v any, set map[string]bool) {
-	set[at] = true
-	switch x := v.(type) {
-	case map[string]any:
-		for k, e := range x {
-			note(strings.TrimPrefix(at+"."+k, "."), e, set)
-			note(at, e, set)
-		}
-	case []any:
-		for _, e := range x {
-			note(at, e, set)
-		}
-	}
-}
-
-// attributes are the paths of all attributes that can be set, keys and indices
-// left out.
-func attributes(sch schema.Schema) map[string]schema.Attribute {
-	out := map[string]schema.Attribute{}
-	var walk func(at string, all map[string]schema.Attribute)
-	walk = func(at string, all map[string]schema.Attribute) {
+	want, set := map[string]string{}, map[string]bool{}
+	var look func(at string, all map[string]schema.Attribute, values []any)
+	look = func(at string, all map[string]schema.Attribute, values []any) {
+		block := strings.Join(slices.Sorted(maps.Keys(all)), ",")
 		for name, a := range all {
-			here := strings.TrimPrefix(at+"."+name, ".")
 			if !a.IsOptional() && !a.IsRequired() {
 				continue
 			}
-			out[here] = a
-			switch n := a.(type) {
-			case schema.SingleNestedAttribute:
-				walk(here, n.Attributes)
-			case schema.ListNestedAttribute:
-				walk(here, n.NestedObject.Attributes)
-			case schema.MapNestedAttribute:
-				walk(here, n.NestedObject.Attributes)
+			want[block+"/"+name] = strings.TrimPrefix(at+"."+name, ".")
+			var here []any
+			for _, v := range values {
+				if e, ok := v.(map[string]any)[name]; ok {
+					set[block+"/"+name] = true
+					here = append(here, e)
+				}
+			}
+			if nested, of := nestedIn(a); nested != nil {
+				look(strings.TrimPrefix(at+"."+name, "."), nested, of(here))
 			}
 		}
 	}
-	walk("", sch.Attributes)
-	return out
+	var all []any
+	for _, c := range s.Configs {
+		all = append(all, c)
+	}
+	look("", s.schemaOf(t).Attributes, all)
+	for at, name := range want {
+		if !set[at] {
+			t.Errorf("no configuration sets %s", name)
+		}
+	}
+}
+
+// nestedIn are the attributes inside an attribute, and a function that takes
+// its objects out of its values; nil where it has none.
+func nestedIn(a schema.Attribute) (map[string]schema.Attribute, func(values []any) []any) {
+	objects := func(values []any) []any {
+		var out []any
+		for _, v := range values {
+			switch x := v.(type) {
+			case map[string]any:
+				out = append(out, slices.Collect(maps.Values(x))...)
+			case []any:
+				out = append(out, x...)
+			}
+		}
+		return out
+	}
+	switch n := a.(type) {
+	case schema.SingleNestedAttribute:
+		return n.Attributes, func(values []any) []any { return values }
+	case schema.ListNestedAttribute:
+		return n.NestedObject.Attributes, objects
+	case schema.MapNestedAttribute:
+		return n.NestedObject.Attributes, objects
+	}
+	return nil, nil
 }
 
 // seed makes the population the same in every run.

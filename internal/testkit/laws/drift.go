@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
 
-	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
@@ -46,20 +46,25 @@ func (p place) key() string { return p.field(1) + "." + p.field(0) }
 
 // drift: changing or removing anything that was declared shows as exactly the
 // attribute that made it.
-func (r *rig) drift(t *testing.T, c Config, objects []sent, tally *Tally) {
+func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, tally *Tally) {
 	t.Helper()
 	sch := r.s.schemaOf(t)
-	examined, ok := r.s.New().(lifecycle.Examined)
+	resource, ok := r.s.New().(lifecycle.Examined)
 	if !ok {
 		t.Fatal("the resource was not made by lifecycle.New")
 	}
-	fields, ds := examined.FieldsOf(t.Context(), tfsdk.State{Schema: sch, Raw: r.State})
+	e, ds := resource.Examine(t.Context(), sch, r.State)
 	if ds.HasError() {
 		t.Fatal(ds)
 	}
 	names := settable(sch, c)
+	before := attributesOf(t, r.State)
+	live := kube.Live{}
 	for _, o := range objects {
-		live := r.api.Get(o.kind, o.namespace, o.name)
+		live[o.kind] = r.api.Get(o.kind, o.namespace, o.name)
+	}
+	for _, o := range objects {
+		was := live[o.kind]
 		for _, m := range mutations(o.object) {
 			if m.leaf {
 				tally.Leaves++
@@ -68,38 +73,71 @@ func (r *rig) drift(t *testing.T, c Config, objects []sent, tally *Tally) {
 				tally.Kept[reason]++
 				continue
 			}
-			r.api.Change(o.kind, o.namespace, o.name, "kubectl-edit", func(o map[string]any) { m.apply(o) })
-			now := r.api.Get(o.kind, o.namespace, o.name)
-			paths := slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
-			if equal(withoutBookkeeping(live.Object), withoutBookkeeping(now.Object)) {
+			now := was.DeepCopy()
+			m.apply(now.Object)
+			now = completed(t, now, complete)
+			if equal(was.Object, now.Object) {
 				tally.Kept["the server fills in the same"]++
 				continue
 			}
 			tally.Mutations++
-			f := r.Fork()
-			if out := f.Refresh(t.Context()); out.Errors() != "" {
-				t.Errorf("%s: %s", m, out.Errors())
+			live[o.kind] = now
+			raw, ds := e.Look(live)
+			if ds.HasError() {
+				t.Errorf("%s: %v", m, ds)
 			}
-			changed := differing(names, r.Core, f)
-			r.judge(t, m, o.kind, paths, fields, changed)
+			after, changed := attributesOf(t, raw), []string(nil)
+			for _, n := range names {
+				if !before[n].Equal(after[n]) {
+					changed = append(changed, n)
+				}
+			}
+			paths := slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
+			r.judge(t, m, o.kind, paths, e, changed)
 			if len(changed) > 0 && m.sampled {
+				f := r.Fork()
+				f.State = raw
 				// A plan may also refuse to set it right, as for data that would be lost.
 				if out := f.Plan(t.Context(), c); out.Errors() == "" && !out.Changed {
 					t.Errorf("%s: the plan does not set %v right", m, changed)
 				}
 			}
-			r.api.Change(o.kind, o.namespace, o.name, "kubectl-edit", func(o map[string]any) {
-				for k := range o {
-					delete(o, k)
-				}
-				maps.Copy(o, live.DeepCopy().Object)
-			})
 		}
+		live[o.kind] = was
 	}
 }
 
+// completed is an object as the server stores it after somebody's edit.
+func completed(t *testing.T, o *kube.Object, complete Complete) *kube.Object {
+	t.Helper()
+	typed, err := scheme.Scheme.New(o.GroupVersionKind())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, typed); err != nil {
+		t.Fatal(err)
+	}
+	if err := complete(typed, false); err != nil {
+		t.Fatal(err)
+	}
+	out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &kube.Object{Object: out}
+}
+
+func attributesOf(t *testing.T, state tftypes.Value) map[string]tftypes.Value {
+	t.Helper()
+	out := map[string]tftypes.Value{}
+	if err := state.As(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // judge compares the attributes that changed with those that made the fields.
-func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, fields diags.Fields, changed []string) {
+func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, e lifecycle.Examination, changed []string) {
 	t.Helper()
 	if len(changed) == 0 {
 		t.Errorf("%s: no attribute shows it (drift %v)", m, drifted)
@@ -107,7 +145,7 @@ func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, f
 	}
 	var named []string
 	for _, d := range drifted {
-		for _, at := range madeBy(fields, append([]string{kind}, d...)) {
+		for _, at := range e.MadeBy(append([]string{kind}, d...)) {
 			if root, ok := at.Steps()[0].(path.PathStepAttributeName); ok && !slices.Contains(named, string(root)) {
 				named = append(named, string(root))
 			}
@@ -124,26 +162,6 @@ func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, f
 	if m.leaf && len(changed) > 1 && len(named) == 1 {
 		t.Errorf("%s: attributes %v changed, want one", m, changed)
 	}
-}
-
-// madeBy are the attributes that made a field or what is below it.
-func madeBy(fields diags.Fields, segments []string) []path.Path {
-	if below := fields.FindBelow(segments); len(below) > 0 {
-		return below
-	}
-	if one, ok := fields.Find(segments); ok {
-		return []path.Path{one}
-	}
-	return nil
-}
-
-func withoutBookkeeping(o map[string]any) map[string]any {
-	o = runtime.DeepCopyJSON(o)
-	if md, ok := o["metadata"].(map[string]any); ok {
-		delete(md, "managedFields")
-		delete(md, "resourceVersion")
-	}
-	return o
 }
 
 // mutation is one change to an object.
@@ -198,7 +216,7 @@ func mutations(o map[string]any) []mutation {
 
 // sample is how many mutations there are to one that is also planned: planning
 // is the same for all of them.
-const sample = 5
+const sample = 25
 
 // another value of the same kind.
 func another(at place, v any) (any, bool) {

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -112,8 +113,7 @@ func strangersOf(t *testing.T, o sent) []stranger {
 	}
 	var out []stranger
 	typ := reflect.TypeOf(typed).Elem()
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range fieldsOf(typ) {
 		name := jsonName(f)
 		if name == "" || name == "status" {
 			continue
@@ -178,8 +178,7 @@ func walkStruct(at place, typ reflect.Type, x map[string]any, out *[]stranger) {
 	if typ.Kind() != reflect.Struct || opaque(typ) {
 		return
 	}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range fieldsOf(typ) {
 		name := jsonName(f)
 		switch {
 		case name == "":
@@ -197,6 +196,16 @@ func walkStruct(at place, typ reflect.Type, x map[string]any, out *[]stranger) {
 }
 
 const inline = ",inline"
+
+func fieldsOf(typ reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range typ.NumField() {
+			if !yield(typ.Field(i)) {
+				return
+			}
+		}
+	}
+}
 
 // jsonName is the name of a field in JSON; inline for an embedded one.
 func jsonName(f reflect.StructField) string {
@@ -251,8 +260,12 @@ func foreignOf(typ reflect.Type, mergeKey string, depth int) (any, bool) {
 			return nil, false
 		}
 		v, ok := foreignOf(typ.Elem(), "", depth-1)
-		if m, is := v.(map[string]any); is && mergeKey != "" && m[mergeKey] == nil {
-			m[mergeKey] = "foreign"
+		if m, is := v.(map[string]any); is && mergeKey != "" {
+			for f := range fieldsOf(typ.Elem()) {
+				if jsonName(f) == mergeKey {
+					m[mergeKey], _ = foreignOf(f.Type, "", 1)
+				}
+			}
 		}
 		return []any{v}, ok
 	case reflect.Struct:
@@ -260,8 +273,7 @@ func foreignOf(typ reflect.Type, mergeKey string, depth int) (any, bool) {
 		if depth <= 0 {
 			return out, true
 		}
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range fieldsOf(typ) {
 			name := jsonName(f)
 			if name == "" || name == inline || name == "metadata" || name == "status" {
 				continue
