@@ -40,7 +40,6 @@ func TestAccGeneratedConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s", generated)
 	cli.MustApply()
 	if out := cli.Plan(); out.Code != 0 {
 		t.Errorf("the plan after the import: %s", out)

@@ -198,6 +198,10 @@ func unit(ctx context.Context, s site) result {
 	return total
 }
 
+// acceptanceParallel is how many acceptance tests of a package run at a time:
+// more than there are processors, because they mostly wait for the cluster.
+const acceptanceParallel = "8"
+
 // acceptance runs what talks to an API server: the local cluster's own tests,
 // then the provider's.
 func acceptance(ctx context.Context, s site) (total result) {
@@ -215,7 +219,7 @@ func acceptance(ctx context.Context, s site) (total result) {
 		return step("terraform", func() error { return err })
 	}
 	env := append(c.AcceptanceEnv(), "MLK_DEVCLUSTER="+filepath.Join(s.root, "bin", "devcluster"))
-	args := append(append([]string{"-run", "^TestAcc"}, s.testArgs...), "./...")
+	args := append(append([]string{"-run", "^TestAcc", "-parallel", acceptanceParallel}, s.testArgs...), "./...")
 
 	switch s.cluster {
 	case "devcluster":
