@@ -21,36 +21,39 @@ import (
 // kubectl in its ways of writing, and other Terraform providers.
 var predecessors = regexp.MustCompile(`^(kubectl(-.*)?|Terraform|HashiCorp|OpenTofu|terraform-provider-kube.*)$`)
 
-// bookkeeping are the fields of metadata that no configuration says. Whoever set
-// them, they stay.
-var bookkeeping = []string{"generateName", "finalizers", "ownerReferences"}
-
 // Inheritance returns the JSON patch that moves the fields of kubectl and other
 // Terraform providers to Manager, so that a field removed from the
 // configuration of an adopted object really goes. Nil when there is nothing to
 // move. The patch carries the resource version: a concurrent write makes it fail.
 //
 // It does what client-go's csaupgrade does, and moves what was applied on the
-// server's side too (kubectl apply --server-side).
-func Inheritance(k Kind, live *Object) ([]byte, error) {
-	sum, found := &fieldpath.Set{}, false
+// server's side too (kubectl apply --server-side). Then what the server filled in
+// is nobody's: of that, Manager gets what said names, the object as the state
+// has it.
+func Inheritance(k Kind, live, said *Object) ([]byte, error) {
+	sum, others, found := &fieldpath.Set{}, &fieldpath.Set{}, false
 	var rest []metav1.ManagedFieldsEntry
 	own := metav1.ManagedFieldsEntry{Manager: Manager, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1"}
 	for _, m := range live.GetManagedFields() {
 		ours := m.Manager == Manager && m.Operation == metav1.ManagedFieldsOperationApply
-		if m.Subresource != "" || m.FieldsV1 == nil || !ours && !predecessors.MatchString(m.Manager) {
-			rest = append(rest, m)
-			continue
-		}
 		s := &fieldpath.Set{}
-		if err := s.FromJSON(m.FieldsV1.GetRawReader()); err != nil {
-			return nil, fmt.Errorf("read the fields of %s: %w", m.Manager, err)
+		if m.FieldsV1 != nil {
+			if err := s.FromJSON(m.FieldsV1.GetRawReader()); err != nil {
+				return nil, fmt.Errorf("read the fields of %s: %w", m.Manager, err)
+			}
+		}
+		if m.Subresource != "" || !ours && !predecessors.MatchString(m.Manager) {
+			rest, others = append(rest, m), others.Union(s)
+			continue
 		}
 		sum, found = sum.Union(s), found || !ours
 		own.APIVersion, own.Time = m.APIVersion, m.Time
 	}
 	if !found {
 		return nil, nil
+	}
+	if said != nil {
+		orphans(sum, others, nil, said.Object, live.Object)
 	}
 	unsaid := unsayable(k, live)
 	heirloom := &fieldpath.Set{}
@@ -71,6 +74,29 @@ func Inheritance(k Kind, live *Object) ([]byte, error) {
 	})
 }
 
+// orphans adds the fields to mine that said names and live has, and that are not
+// others'. Lists stay as they are: the server's own entries have no fixed place.
+func orphans(mine, others *fieldpath.Set, at fieldpath.Path, said, live map[string]any) {
+	for f, s := range said {
+		l, ok := live[f]
+		if !ok {
+			continue
+		}
+		p := append(at.Copy(), fieldpath.PathElement{FieldName: &f})
+		switch s := s.(type) {
+		case map[string]any:
+			if l, ok := l.(map[string]any); ok {
+				orphans(mine, others, p, s, l)
+			}
+		case []any:
+		default:
+			if !others.Has(p) {
+				mine.Insert(p)
+			}
+		}
+	}
+}
+
 // inherits reports whether Manager takes a field over.
 func inherits(p fieldpath.Path, unsaid [][]string) bool {
 	var names []string
@@ -85,14 +111,18 @@ func inherits(p fieldpath.Path, unsaid [][]string) bool {
 			return false
 		}
 	}
-	if len(names) < 2 || names[0] != "metadata" {
-		return true
-	}
-	if slices.Contains(bookkeeping, names[1]) {
+	if len(names) == 0 || names[0] == "apiVersion" || names[0] == "kind" {
 		return false
 	}
-	// What a controller writes is its own business, but kubectl's note on what it
-	// applied goes: nobody keeps it true any more.
+	if names[0] != "metadata" || len(names) == 1 {
+		return true
+	}
+	// Of metadata no configuration says anything but these; whoever set the rest,
+	// finalizers for one, it stays. What a controller writes is its own business,
+	// but kubectl's note on what it applied goes: nobody keeps it true any more.
+	if names[1] != "labels" && names[1] != "annotations" {
+		return false
+	}
 	return len(names) < 3 || !IsGenerated(names[2]) || names[2] == lastApplied
 }
 

@@ -44,6 +44,7 @@ func TestInheritance(t *testing.T) {
 	tests := map[string]struct {
 		entries []metav1.ManagedFieldsEntry
 		env     []string
+		said    *Object
 		want    []metav1.ManagedFieldsEntry // nil: there is nothing to move
 	}{
 		"strangers keep theirs": {entries: []metav1.ManagedFieldsEntry{stranger, status}},
@@ -57,6 +58,16 @@ func TestInheritance(t *testing.T) {
 		"applied on the server's side": {
 			entries: []metav1.ManagedFieldsEntry{entry("kubectl", apply, "", `{"f:spec":{"f:backoffLimit":{}}}`), entry("Terraform", apply, "", `{"f:spec":{"f:parallelism":{}}}`)},
 			want:    []metav1.ManagedFieldsEntry{entry(Manager, apply, "", `{"f:spec":{"f:backoffLimit":{},"f:parallelism":{}}}`)},
+		},
+		"filled in by the server, and said by the state": {
+			said:    &Object{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"name": "one", "labels": map[string]any{"not": "there"}}, "spec": map[string]any{"suspend": true}}},
+			entries: []metav1.ManagedFieldsEntry{entry("kubectl", apply, "", `{"f:spec":{"f:backoffLimit":{}}}`)},
+			want:    []metav1.ManagedFieldsEntry{entry(Manager, apply, "", `{"f:spec":{"f:backoffLimit":{},"f:suspend":{}}}`)},
+		},
+		"said by the state, and a stranger's": {
+			said:    &Object{Object: map[string]any{"spec": map[string]any{"suspend": true}}},
+			entries: []metav1.ManagedFieldsEntry{entry("kubectl", apply, "", `{"f:spec":{"f:backoffLimit":{}}}`), stranger},
+			want:    []metav1.ManagedFieldsEntry{stranger, entry(Manager, apply, "", `{"f:spec":{"f:backoffLimit":{}}}`)},
 		},
 		"beside our own": {
 			entries: []metav1.ManagedFieldsEntry{entry(Manager, apply, "", `{"f:spec":{"f:suspend":{}}}`), entry("kubectl-label", update, "", `{"f:metadata":{"f:labels":{"f:a":{}}}}`)},
@@ -77,7 +88,7 @@ func TestInheritance(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			raw, err := Inheritance(Job, managed(tt.entries, tt.env...))
+			raw, err := Inheritance(Job, managed(tt.entries, tt.env...), tt.said)
 			if err != nil {
 				t.Fatal(err)
 			}

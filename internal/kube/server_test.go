@@ -179,7 +179,7 @@ func TestInheritedOnAServer(t *testing.T) {
 				}
 				api.Change("Job", "default", "one", m, edit)
 			}
-			patch, err := Inheritance(Job, api.Get("Job", "default", "one"))
+			patch, err := Inheritance(Job, api.Get("Job", "default", "one"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +204,7 @@ func TestInheritedOnAServer(t *testing.T) {
 			if !tc.moved {
 				return
 			}
-			if again, err := Inheritance(Job, live); err != nil || again != nil {
+			if again, err := Inheritance(Job, live, nil); err != nil || again != nil {
 				t.Errorf("there is still something to move: %s %v", again, err)
 			}
 			// What it is for: what we do not say now goes, unless others say it too.
@@ -221,7 +221,7 @@ func TestInheritedMeetsAConcurrentWrite(t *testing.T) {
 	t.Parallel()
 	api, c := dial(t)
 	api.Put(job(t, "one", simple))
-	patch, err := Inheritance(Job, api.Get("Job", "default", "one"))
+	patch, err := Inheritance(Job, api.Get("Job", "default", "one"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,6 +126,10 @@ func (r *Resource[M, P]) wanted(ctx context.Context, client *kube.Client, m, pri
 // when the resource lives on without objects.
 func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior P, want []rendered, mem *memory) (map[kube.Ref]string, diag.Diagnostics) {
 	uids := map[kube.Ref]string{}
+	was, ds := r.render(prior, "")
+	if ds.HasError() {
+		return nil, ds
+	}
 	for i, w := range want {
 		live, err := client.Get(ctx, w.ref)
 		if err != nil {
@@ -149,7 +153,7 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 				Do:       fmt.Sprintf("Decide who owns it. To give it up here: terraform state rm %s. To take it back, remove it there, then import it here.", r.address()),
 			}.Error()}
 		}
-		if live, err = r.inherit(ctx, client, w.ref, live); err != nil {
+		if live, err = r.inherit(ctx, client, w.ref, live, was); err != nil {
 			return nil, r.failed(m, w, "take over the fields of", err, "Nothing was changed.").diagnostics()
 		}
 		kube.AsApplied(w.ref.Kind, w.obj, live)
@@ -162,12 +166,18 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 const inheritTries = 5
 
 // inherit moves the fields of kubectl and other Terraform providers to us.
-func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) (*kube.Object, error) {
+func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, was []rendered) (*kube.Object, error) {
 	if claimOf(live) != "" {
 		return live, nil // ours already: what others changed since is theirs
 	}
+	var said *kube.Object
+	for _, w := range was {
+		if w.ref == ref {
+			said = w.obj
+		}
+	}
 	for try := 1; ; try++ {
-		patch, err := kube.Inheritance(ref.Kind, live)
+		patch, err := kube.Inheritance(ref.Kind, live, said)
 		if err != nil || patch == nil {
 			return live, err
 		}
