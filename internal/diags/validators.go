@@ -41,19 +41,30 @@ func DNSSubdomain() validator.String {
 	return nameValidator{"a DNS name", validation.IsDNS1123Subdomain}
 }
 
-// LabelKey checks that a value can be the key of a label or annotation and does
-// not start with one of the reserved prefixes.
+// LabelKey checks that a value can be the key of a label and does not start with
+// one of the reserved prefixes.
 func LabelKey(reserved ...string) validator.String {
 	return nameValidator{"a label key you can set", func(s string) []string {
-		for _, r := range reserved {
-			if strings.HasPrefix(s, r) {
-				return []string{fmt.Sprintf("Keys that start with %s are the marks mlk puts on its own objects.", r)}
-			}
-		}
-		// The prefix of an annotation key may have capitals, a label's may not;
-		// the server tells the rest.
-		return validation.IsQualifiedName(strings.ToLower(s))
+		return unlessReserved(s, reserved, validation.IsQualifiedName)
 	}}
+}
+
+// AnnotationKey checks that a value can be the key of an annotation and does not
+// start with one of the reserved prefixes.
+func AnnotationKey(reserved ...string) validator.String {
+	return nameValidator{"an annotation key you can set", func(s string) []string {
+		// Unlike a label's, the prefix of an annotation may have capitals.
+		return unlessReserved(strings.ToLower(s), reserved, validation.IsQualifiedName)
+	}}
+}
+
+func unlessReserved(key string, reserved []string, check func(string) []string) []string {
+	for _, r := range reserved {
+		if strings.HasPrefix(key, r) {
+			return []string{fmt.Sprintf("Keys that start with %s are the marks mlk puts on its own objects.", r)}
+		}
+	}
+	return check(key)
 }
 
 // LabelValue checks that a value can be the value of a label.

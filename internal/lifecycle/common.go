@@ -100,7 +100,7 @@ func withCommon(ctx context.Context, s schema.Schema, namespaced bool, levels []
 		"annotations": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
 			MarkdownDescription: "Annotations of the objects, besides the provider's, over which they win. Keys under `mlk.dev/` are reserved. Default: none. Changed in place.",
-			Validators:          []validator.Map{mapvalidator.KeysAre(diags.LabelKey(reserved))},
+			Validators:          []validator.Map{mapvalidator.KeysAre(diags.AnnotationKey(reserved))},
 		},
 		"labels_all": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,

@@ -430,13 +430,14 @@ func TestValidate(t *testing.T) {
 		},
 		"labels and annotations": {
 			map[string]tftypes.Value{
-				"labels":      strs(map[string]any{"mlk.dev/owner": "me", "team": "not a label value"}),
-				"annotations": strs(map[string]any{"mlk.dev/claim": "mine", "note": "any text: at all"}),
+				"labels":      strs(map[string]any{"mlk.dev/owner": "me", "Team.example/x": "a", "team": "not a label value"}),
+				"annotations": strs(map[string]any{"mlk.dev/claim": "mine", "Team.example/note": "any text: at all"}),
 			},
 			[]string{
-				`annotations["mlk.dev/claim"]: "mlk.dev/claim" is not a label key you can set`,
-				`labels["mlk.dev/owner"]: "mlk.dev/owner" is not a label key you can set`,
-				`labels["team"]: "not a label value" is not a label value`,
+				`annotations: "mlk.dev/claim" is not an annotation key you can set`,
+				`labels: "Team.example/x" is not a label key you can set`,
+				`labels: "mlk.dev/owner" is not a label key you can set`,
+				`labels: "not a label value" is not a label value`,
 			},
 		},
 		"a namespace": {

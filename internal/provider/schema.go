@@ -182,7 +182,7 @@ func (p *mlk) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider
 			"annotations": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "Annotations of every object, besides those of its resource, which win. They are shown in each plan as `annotations_all`, and changed in place. Keys under `mlk.dev/` are reserved. Default: none.",
-				Validators:          []validator.Map{mapvalidator.KeysAre(diags.LabelKey(reserved))},
+				Validators:          []validator.Map{mapvalidator.KeysAre(diags.AnnotationKey(reserved))},
 			},
 			"cluster_changed": schema.StringAttribute{
 				Optional: true,

@@ -150,7 +150,7 @@ func podAttributes() map[string]schema.Attribute {
 		"pod_labels": table("Labels of the pods. Values are label values; null leaves a label out.",
 			mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),
 		"pod_annotations": table("Annotations of the pods: GCS FUSE, service meshes, multi-network and log collectors are configured here. Null leaves one out.",
-			mapvalidator.KeysAre(diags.LabelKey())),
+			mapvalidator.KeysAre(diags.AnnotationKey())),
 		"pod_security_context": podSecurityAttribute(),
 		"service_account":      text("Service account the pod runs as. Default: the namespace's `default`.", diags.DNSSubdomain()),
 		"automount_service_account_token": flag("Whether the containers find a token of the service account at `/var/run/secrets/kubernetes.io/serviceaccount`. " +

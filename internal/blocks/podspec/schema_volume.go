@@ -74,7 +74,7 @@ func volumesAttribute() schema.Attribute {
 				"storage_class": text("Storage class. Default: the cluster's default class.", diags.DNSSubdomain()),
 				"volume_mode":   choice("`Filesystem` (default) or `Block`.", "Filesystem", "Block"),
 				"labels":        table("Labels of the claims.", mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),
-				"annotations":   table("Annotations of the claims.", mapvalidator.KeysAre(diags.LabelKey())),
+				"annotations":   table("Annotations of the claims.", mapvalidator.KeysAre(diags.AnnotationKey())),
 			}),
 		}, exactlyOne(volumeSources...), volumeChecks{})
 }
