@@ -29,7 +29,6 @@ const Manager = "terraform-provider-mlk"
 // It is apart from Manager so that no later apply has to repeat the mark.
 const recorder = "mlk-recorder"
 
-
 // Client talks to one cluster. It is safe for concurrent use.
 type Client struct {
 	rest    rest.Interface
@@ -41,6 +40,7 @@ type Client struct {
 	reads   map[feedKey]int
 	written map[Ref]bool
 	cluster string
+	asking  *clusterAnswer
 	closed  context.Context
 	close   context.CancelFunc
 
@@ -269,23 +269,50 @@ func (c *Client) List(ctx context.Context, k Kind, namespace, selector string) (
 	return out, nil
 }
 
+// clusterAnswer is a question for the cluster's identity that is under way.
+type clusterAnswer struct {
+	done chan struct{}
+	uid  string
+	err  error
+}
+
 // ClusterUID identifies the cluster: the uid of namespace kube-system, "" when
-// this user may not read it.
+// this user may not read it. Calls at the same time share one request: against
+// a cluster that does not answer, each would wait by itself otherwise.
 func (c *Client) ClusterUID(ctx context.Context) (string, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.cluster != "" {
+		defer c.mu.Unlock()
 		return c.cluster, nil
 	}
+	a := c.asking
+	if a == nil {
+		a = &clusterAnswer{done: make(chan struct{})}
+		c.asking = a
+		// Who asks first may be interrupted; the others still want the answer.
+		go c.askCluster(c.closed, a)
+	}
+	c.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.uid, a.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("read Namespace %s: %w", metav1.NamespaceSystem, ctx.Err())
+	}
+}
+
+func (c *Client) askCluster(ctx context.Context, a *clusterAnswer) {
 	o, _, err := do(ctx, c.rest.Get().AbsPath("api", "v1", "namespaces", metav1.NamespaceSystem))
 	switch {
-	case apierrors.IsForbidden(err):
-		return "", nil
-	case err != nil:
-		return "", err
+	case err == nil:
+		a.uid = string(o.GetUID())
+	case !apierrors.IsForbidden(err):
+		a.err = err
 	}
-	c.cluster = string(o.GetUID())
-	return c.cluster, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cluster, c.asking = a.uid, nil
+	close(a.done)
 }
 
 // NamespaceExists reports whether the namespace exists and is not being

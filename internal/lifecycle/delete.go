@@ -85,14 +85,21 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 	}
 	existed, err := client.Delete(ctx, ref, live.GetUID())
 	switch {
-	case apierrors.IsConflict(err):
-		return nil // replaced by somebody between the read and the delete
+	case apierrors.IsConflict(err) && r.replaced(ctx, client, ref, live):
+		return nil // by somebody between the read and the delete
 	case err != nil:
 		return failure{title: r.title(m), ref: ref, verb: "delete", err: err, stands: "The state still has it."}.diagnostics()
 	case !existed:
 		return nil
 	}
 	return r.awaitGone(ctx, client, ref, live, "to be deleted")
+}
+
+// replaced reports whether an object is no longer there: a conflict alone may
+// also be a webhook's.
+func (r *Resource[M, P]) replaced(ctx context.Context, client *kube.Client, ref kube.Ref, was *kube.Object) bool {
+	now, err := client.Get(ctx, ref)
+	return err == nil && (now == nil || now.GetUID() != was.GetUID())
 }
 
 // release leaves an object behind on purpose, marked as no longer ours, and

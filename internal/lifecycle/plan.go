@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -304,7 +303,7 @@ func (p *planner[M, P]) all(own string) (tftypes.Value, bool) {
 	if own == "annotations" {
 		provider = p.r.provider.Annotations
 	}
-	if strings.HasPrefix(p.r.provider.Unknown, own) {
+	if slices.Contains(p.r.provider.Open, own) {
 		return tftypes.NewValue(t, tftypes.UnknownValue), false
 	}
 	out := map[string]tftypes.Value{}
@@ -335,7 +334,7 @@ func (p *planner[M, P]) names(exists bool) {
 		switch {
 		case exists:
 			p.plan["namespace"] = p.state["namespace"]
-		case p.r.provider.Unknown == "namespace":
+		case slices.Contains(p.r.provider.Open, "namespace"):
 			p.plan["namespace"] = tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
 		default:
 			p.plan["namespace"] = tftypes.NewValue(tftypes.String, p.r.provider.Namespace)

@@ -11,6 +11,9 @@ type ProviderData struct {
 	// Unknown names the first provider attribute that is not known yet, because
 	// the cluster is made in the same apply; empty when all are known.
 	Unknown string
+	// Open are those of namespace, labels and annotations that are not known
+	// yet, wholly or in part.
+	Open []string
 	// Namespace is where objects go that name no namespace; never empty.
 	Namespace string
 	// Labels and Annotations are put on every object.

@@ -172,8 +172,8 @@ func (r *Resource[M, P]) connect(ctx context.Context, mem *memory) (*kube.Client
 	if err != nil {
 		return nil, failure{title: r.def.Noun, ref: kube.Ref{Kind: kube.Namespace, Name: "kube-system"}, verb: "read", err: err, stands: "Nothing was changed."}.diagnostics()
 	}
-	if mem.Cluster == "" || uid == "" {
-		mem.Cluster = uid
+	if mem.Cluster == "" {
+		mem.Cluster = uid // who may not read it now keeps what another user has read
 	}
 	return client, nil
 }

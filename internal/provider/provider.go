@@ -69,7 +69,7 @@ func (p *mlk) Configure(ctx context.Context, req provider.ConfigureRequest, resp
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	unknown, err := firstUnknown(req.Config.Raw)
+	unknown, open, err := unknowns(req.Config.Raw)
 	if err != nil {
 		resp.Diagnostics.Append(diags.Message{Summary: "The provider block cannot be read", Why: err.Error()}.Error())
 		return
@@ -82,6 +82,7 @@ func (p *mlk) Configure(ctx context.Context, req provider.ConfigureRequest, resp
 
 	data := &lifecycle.ProviderData{
 		Unknown:        unknown,
+		Open:           open,
 		Namespace:      namespace,
 		Labels:         known(m.Labels),
 		Annotations:    known(m.Annotations),

@@ -180,7 +180,7 @@ func TestConfigure(t *testing.T) {
 				"host": unknownString, "annotations": strs(map[string]any{"a": tftypes.UnknownValue}),
 				"labels": strs(map[string]any{"a": tftypes.UnknownValue, "b": "known"}),
 			},
-			want: lifecycle.ProviderData{Unknown: "labels", Namespace: "default", Labels: map[string]string{"b": "known"}, Annotations: none, ClusterChanged: "error"},
+			want: lifecycle.ProviderData{Unknown: "labels", Open: []string{"labels", "annotations"}, Namespace: "default", Labels: map[string]string{"b": "known"}, Annotations: none, ClusterChanged: "error"},
 		},
 		"unknown, and Terraform can wait": {
 			block:    map[string]tftypes.Value{"host": unknownString},

@@ -7,37 +7,34 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// objectAttributes are the attributes that shape the objects themselves. When
-// one of them is unknown it is named first, because then not even a plan made
-// without the cluster can tell labels, annotations or namespaces.
+// objectAttributes are the attributes that shape the objects themselves: while
+// one of them is unknown not even a plan made without the cluster can tell
+// namespaces, labels or annotations.
 var objectAttributes = []string{"namespace", "labels", "annotations"}
 
-// firstUnknown names the first attribute of the block with a value that is not
-// known yet; "" when all are.
-func firstUnknown(config tftypes.Value) (string, error) {
+// unknowns names an attribute of the block with a value that is not known yet,
+// "" when all are, and those of objectAttributes that are not; one of these is
+// named first.
+func unknowns(config tftypes.Value) (first string, open []string, err error) {
 	var names []string
-	err := tftypes.Walk(config, func(p *tftypes.AttributePath, v tftypes.Value) (bool, error) {
+	err = tftypes.Walk(config, func(p *tftypes.AttributePath, v tftypes.Value) (bool, error) {
 		if !v.IsKnown() {
 			names = append(names, attributeName(p))
 		}
 		return true, nil
 	})
 	if err != nil || len(names) == 0 {
-		return "", err
+		return "", nil, err
 	}
-	return slices.MinFunc(names, func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
+	for _, n := range objectAttributes {
+		if slices.Contains(names, n) {
+			open = append(open, n)
 		}
-		return strings.Compare(a, b)
-	}), nil
-}
-
-func rank(name string) int {
-	if i := slices.Index(objectAttributes, name); i >= 0 {
-		return i
 	}
-	return len(objectAttributes)
+	if len(open) > 0 {
+		return open[0], open, nil
+	}
+	return slices.Min(names), nil, nil
 }
 
 // attributeName writes a path without keys and indexes: "exec.env".
