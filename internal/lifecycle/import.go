@@ -66,12 +66,9 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	objects := map[kube.Ref]*kube.Object{ref: live}
 	seen := r.look(ctx, client, m, objects)
 	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
-	// Ours again, when a state lost it. An object that bears no claim gets this
-	// one with the first write; should that write be the last thing the process
-	// does, the state knows it already.
-	if mem.Claim = claimOf(live); mem.Claim == "" {
-		mem.Claim = newClaim()
-	}
+	// Should the first write be the last thing this process does, the state
+	// knows the claim it wrote.
+	mem.Claim, mem.Inherited = newClaim(), claimOf(live)
 	if resp.Diagnostics.HasError() {
 		return
 	}

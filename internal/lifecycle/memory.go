@@ -27,6 +27,10 @@ type memory struct {
 	// from those of another workspace with the same configuration. Empty until
 	// the first write after an import.
 	Claim string `json:"claim,omitempty"`
+	// Inherited is the claim the objects bore when they were imported. The first
+	// write puts Claim in its place, so that the state they came from leaves them
+	// alone from then on.
+	Inherited string `json:"inherited,omitempty"`
 	// Cluster is the uid of namespace kube-system; empty when it may not be read.
 	Cluster string `json:"cluster,omitempty"`
 	// Objects are the owned objects as last seen.
@@ -42,6 +46,8 @@ type memory struct {
 
 	// lost is set when private state was lost: see mend.
 	lost bool
+	// moved is set when state and private state know no object at all.
+	moved bool
 }
 
 // remembered is one object. A fingerprint that is still the same means that
@@ -173,13 +179,16 @@ func (m *memory) mendFrom(ctx context.Context, state tfsdk.State) diag.Diagnosti
 // written since.
 func (m memory) mine(o *kube.Object) bool {
 	claim := claimOf(o)
-	return m.lost || claim == "" || claim == m.Claim
+	return m.lost || claim == "" || claim == m.Claim || claim == m.Inherited
 }
 
 // knows reports whether a live object is the one this state has under its name.
 func (m memory) knows(ref kube.Ref, live *kube.Object) bool {
 	if live == nil {
 		return false
+	}
+	if m.moved {
+		return true
 	}
 	if uid := m.uid(ref); uid != "" {
 		return uid == string(live.GetUID())
