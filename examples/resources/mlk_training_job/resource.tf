@@ -36,6 +36,9 @@ resource "mlk_training_job" "resnet" {
 
   # A new value runs the training again.
   triggers = { data = "2026-11-01" }
+
+  # What no attribute says, in Kubernetes' own words.
+  patch = { Job = { spec = { podReplacementPolicy = "Failed" } } }
 }
 
 # The container wrote {"accuracy": 0.93} to /dev/termination-log.
