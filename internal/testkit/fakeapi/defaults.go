@@ -56,6 +56,10 @@ func defaultsOf(p any) {
 		fill(&o.ImagePullPolicy, pullPolicy(o.Image))
 		fill(&o.TerminationMessagePath, corev1.TerminationMessagePathDefault)
 		fill(&o.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
+	case *corev1.Volume:
+		if o.VolumeSource == (corev1.VolumeSource{}) {
+			o.EmptyDir = &corev1.EmptyDirVolumeSource{}
+		}
 	case *corev1.ContainerPort:
 		fill(&o.Protocol, corev1.ProtocolTCP)
 	case *corev1.Probe:

@@ -42,8 +42,6 @@ func (p place) field(back int) string {
 	return ""
 }
 
-func (p place) key() string { return p.field(1) + "." + p.field(0) }
-
 // drift: changing or removing anything that was declared shows as exactly the
 // attribute that made it.
 func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, tally *Tally) {
@@ -61,7 +59,7 @@ func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, t
 	before := attributesOf(t, r.State)
 	live := kube.Live{}
 	for _, o := range objects {
-		live[o.kind] = r.api.Get(o.kind, o.namespace, o.name)
+		live[o.kind] = completed(t, r.api.Get(o.kind, o.namespace, o.name), complete)
 	}
 	for _, o := range objects {
 		was := live[o.kind]
@@ -69,9 +67,12 @@ func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, t
 			if m.leaf {
 				tally.Leaves++
 			}
-			if reason := r.s.unchangeable(m); reason != "" {
+			if reason := unchangeable(o, m); reason != "" {
 				tally.Kept[reason]++
 				continue
+			}
+			if !tally.first(o, m) {
+				continue // the same field with the same value, in another configuration
 			}
 			now := was.DeepCopy()
 			m.apply(now.Object)
@@ -225,6 +226,11 @@ func another(at place, v any) (any, bool) {
 		if isQuantity(at) {
 			return "77", true
 		}
+		for _, other := range enumerations[at.field(0)] {
+			if other != x {
+				return other, true
+			}
+		}
 		return x + "x", true
 	case bool:
 		return !x, true
@@ -234,6 +240,11 @@ func another(at place, v any) (any, bool) {
 		return x + 1, true
 	}
 	return nil, false
+}
+
+// enumerations are fields of which only values the API knows are told apart.
+var enumerations = map[string][]string{
+	"restartPolicy": {"Never", "OnFailure"},
 }
 
 func isQuantity(at place) bool {
@@ -281,14 +292,62 @@ func set(v any, at place, m mutation) any {
 }
 
 // unchangeable says why a mutation is not made; "" when it is.
-func (s Subject) unchangeable(m mutation) string {
+func unchangeable(o sent, m mutation) string {
+	segments := segmentsOf(m.at)
 	switch {
-	case len(m.at) == 1 && m.at.field(0) == "metadata", len(m.at) == 2 && m.at[0] == "metadata" && (m.at[1] == "name" || m.at[1] == "namespace" || m.at[1] == "uid"):
+	case segments[0] == "metadata" && (len(segments) == 1 || slices.Contains([]string{"name", "namespace", "uid"}, segments[1])):
 		return "it is the identity of the object"
-	case isMark(segmentsOf(m.at)):
+	case isMark(segments):
 		return "it is a mark of mlk"
+	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
+		return "the server refuses a Job without it"
+	case m.removed && followsLimits(o.object, m.at):
+		return "a pod whose request is gone requests its limit"
 	}
-	return s.Pinned[m.at.key()]
+	return ""
+}
+
+// followsLimits reports whether a request, or all requests, are those that pods
+// get from their limits.
+func followsLimits(o map[string]any, at place) bool {
+	if at.field(0) == "requests" {
+		requests, limits := at.in(o), append(slices.Clone(at[:len(at)-1]), "limits").in(o)
+		return subset(requests, limits)
+	}
+	if at.field(1) != "requests" {
+		return false
+	}
+	limit := append(slices.Clone(at[:len(at)-2]), "limits", at.field(0)).in(o)
+	return limit != nil && equal(at.in(o), limit)
+}
+
+func subset(a, b any) bool {
+	x, okX := a.(map[string]any)
+	y, okY := b.(map[string]any)
+	for k, v := range x {
+		okX = okX && equal(v, y[k])
+	}
+	return okX && okY
+}
+
+// in is the value at the place; nil when there is none.
+func (p place) in(o any) any {
+	for _, step := range p {
+		switch x := o.(type) {
+		case map[string]any:
+			name, _ := step.(string)
+			o = x[name]
+		case []any:
+			i, _ := step.(int)
+			if i >= len(x) {
+				return nil
+			}
+			o = x[i]
+		default:
+			return nil
+		}
+	}
+	return o
 }
 
 func segmentsOf(at place) []string {

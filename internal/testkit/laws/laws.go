@@ -38,9 +38,6 @@ type Subject struct {
 	Type string
 	// Configs are configurations by name. Together they set every attribute.
 	Configs map[string]Config
-	// Pinned are leaves that are not compared as others are, with the reason: by
-	// the last two names of their path, "requests.storage".
-	Pinned map[string]string
 }
 
 // Tally counts what a run of the laws covered.
@@ -55,6 +52,19 @@ type Tally struct {
 	Interruptions int
 	// Kept are the mutations that cannot be made, by reason.
 	Kept map[string]int
+
+	done map[string]bool
+}
+
+// first reports whether no earlier configuration had the same change of the
+// same value.
+func (t *Tally) first(o sent, m mutation) bool {
+	key := fmt.Sprintf("%s %s: %s", o.kind, m, show(m.at.in(o.object)))
+	if t.done[key] {
+		return false
+	}
+	t.done[key] = true
+	return true
 }
 
 // Complete fills in what the API server adds to an object.
@@ -242,7 +252,7 @@ func show(v any) string {
 // Run checks all laws on all configurations and says what was covered.
 func (s Subject) Run(t *testing.T, complete Complete, population int) {
 	t.Helper()
-	tally := &Tally{Configs: len(s.Configs), Kept: map[string]int{}}
+	tally := &Tally{Configs: len(s.Configs), Kept: map[string]int{}, done: map[string]bool{}}
 	t.Run("coverage", func(t *testing.T) { s.coverage(t) })
 	all := map[string]Config{}
 	for name, c := range s.Configs {
