@@ -105,37 +105,72 @@ func load(t testing.TB, file string) Config {
 // block that appears in several places, as a probe does, counts once.
 func (s Subject) coverage(t *testing.T) {
 	t.Helper()
-	want, set := map[string]string{}, map[string]bool{}
-	var look func(at string, all map[string]schema.Attribute, values []any)
-	look = func(at string, all map[string]schema.Attribute, values []any) {
-		block := strings.Join(slices.Sorted(maps.Keys(all)), ",")
-		for name, a := range all {
-			if !a.IsOptional() && !a.IsRequired() {
-				continue
-			}
-			want[block+"/"+name] = strings.TrimPrefix(at+"."+name, ".")
-			var here []any
-			for _, v := range values {
-				if e, ok := v.(map[string]any)[name]; ok {
-					set[block+"/"+name] = true
-					here = append(here, e)
-				}
-			}
-			if nested, of := nestedIn(a); nested != nil {
-				look(strings.TrimPrefix(at+"."+name, "."), nested, of(here))
-			}
-		}
-	}
-	var all []any
-	for _, c := range s.Configs {
-		all = append(all, c)
-	}
-	look("", s.schemaOf(t).Attributes, all)
-	for at, name := range want {
-		if !set[at] {
+	all, set := s.attributes(t)
+	for at, name := range all {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(set)), func(in map[string]bool) bool { return in[at] }) {
 			t.Errorf("no configuration sets %s", name)
 		}
 	}
+}
+
+// attributes are all attributes that can be set, by block and name, with the
+// path of one place; and those that each configuration sets.
+func (s Subject) attributes(t testing.TB) (map[string]string, map[string]map[string]bool) {
+	t.Helper()
+	all, set := map[string]string{}, map[string]map[string]bool{}
+	var look func(at string, attributes map[string]schema.Attribute, values []any, in map[string]bool)
+	look = func(at string, attributes map[string]schema.Attribute, values []any, in map[string]bool) {
+		block := strings.Join(slices.Sorted(maps.Keys(attributes)), ",")
+		for name, a := range attributes {
+			if !a.IsOptional() && !a.IsRequired() {
+				continue
+			}
+			here := strings.TrimPrefix(at+"."+name, ".")
+			all[block+"/"+name] = here
+			var of []any
+			for _, v := range values {
+				if e, ok := v.(map[string]any)[name]; ok {
+					of, in[block+"/"+name] = append(of, e), true
+				}
+			}
+			if nested, objects := nestedIn(a); nested != nil {
+				look(here, nested, objects(of), in)
+			}
+		}
+	}
+	for name, c := range s.Configs {
+		set[name] = map[string]bool{}
+		look("", s.schemaOf(t).Attributes, []any{c}, set[name])
+	}
+	return all, set
+}
+
+// Least leaves out configurations that set nothing which the others do not: the
+// block they are of has tests of its own. The minimal one stays.
+func (s Subject) Least(t testing.TB) Subject {
+	t.Helper()
+	_, set := s.attributes(t)
+	least := s
+	least.Configs = map[string]Config{}
+	covered := map[string]bool{}
+	for next := minimal; next != ""; {
+		least.Configs[next] = s.Configs[next]
+		maps.Copy(covered, set[next])
+		next = ""
+		most := 0
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			more := 0
+			for at := range set[name] {
+				if !covered[at] {
+					more++
+				}
+			}
+			if more > most {
+				next, most = name, more
+			}
+		}
+	}
+	return least
 }
 
 // nestedIn are the attributes inside an attribute, and a function that takes
