@@ -65,7 +65,7 @@ const (
 // Schema describes the provider block.
 func (p *mlk) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Runs ML workloads on Kubernetes: training, storage, GPU nodes.\n\n" +
+		MarkdownDescription: "Runs machine learning on Kubernetes: training runs, and the storage they need.\n\n" +
 			"Each connection setting is taken from the first of these that has it:\n\n" +
 			"1. its own attribute in the provider block;\n" +
 			"2. `kubeconfig_content`;\n" +
