@@ -63,6 +63,13 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	refs := mem.refs(r.def.Owns)
+	if len(refs) == 0 && mem.Claim == "" {
+		// Moved here from another type of resource: as after an import, the object
+		// is ours because the state says so.
+		if ref := r.mainOf(ctx, req.State, mem); ref.Name != "" {
+			refs, mem.moved = []kube.Ref{ref}, true
+		}
+	}
 	live := map[kube.Ref]*kube.Object{}
 	quiet := len(refs) > 0 && !mem.Pending
 	for _, ref := range refs {
@@ -73,7 +80,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		}
 		if mem.knows(ref, o) {
 			live[ref] = o
-			if mem.lost {
+			if mem.lost || mem.moved {
 				mem.Claim = claimOf(o)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -58,7 +59,14 @@ func (r *Resource[M, P]) render(m P, claim string) ([]rendered, diag.Diagnostics
 		key := kind.Kind
 		if p, ok := patches[key]; ok {
 			delete(patches, key)
-			if err := applyPatch(kind, o, p); err != nil {
+			if field := beyondPatch(p); field != "" {
+				ds.Append(diags.Message{
+					Summary:  clip(fmt.Sprintf("patch cannot set %s of %s", field, key)),
+					Happened: "It says which object this is, or is the cluster's to write.",
+					Do:       "Use the attributes of the resource for names and namespaces, labels and annotations.",
+					At:       path.Root("patch"),
+				}.Error())
+			} else if err := applyPatch(kind, o, p); err != nil {
 				ds.Append(diags.Message{
 					Summary: fmt.Sprintf("The patch of %s cannot be merged", key),
 					Why:     err.Error(),
@@ -116,6 +124,31 @@ func toObject(ac runtime.ApplyConfiguration) (*kube.Object, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// beyondPatch names a field that a patch sets and may not: what tells objects
+// apart, what the server alone writes, and the marks; "" when there is none.
+func beyondPatch(patch map[string]any) string {
+	for _, f := range []string{"apiVersion", "kind", "status"} {
+		if _, ok := patch[f]; ok {
+			return f
+		}
+	}
+	metadata, _ := patch["metadata"].(map[string]any)
+	for _, f := range []string{"name", "namespace", "generateName", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields"} {
+		if _, ok := metadata[f]; ok {
+			return "metadata." + f
+		}
+	}
+	for _, f := range []string{"labels", "annotations"} {
+		keys, _ := metadata[f].(map[string]any)
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			if isMark(k) {
+				return "metadata." + f + "." + k
+			}
+		}
+	}
+	return ""
 }
 
 // applyPatch merges a patch strategically over the object, as kubectl patch
@@ -275,7 +308,7 @@ func dynamic(ctx context.Context, v any) (attr.Value, error) {
 			if err != nil {
 				return nil, err
 			}
-			ts, vs = append(ts, ev.Type(nil)), append(vs, ev) //nolint:staticcheck // as above
+			ts, vs = append(ts, ev.Type(ctx)), append(vs, ev)
 		}
 		t, ds := types.TupleValue(ts, vs)
 		return t, firstError(ds)
