@@ -154,7 +154,7 @@ func (p *program) eventually(what string, holds func() bool) {
 	}
 }
 
-func TestClusterWorks(t *testing.T) {
+func TestClusterWorks(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	p.up()
 	if out := p.up(); !strings.Contains(out, "runs already") {
@@ -212,7 +212,7 @@ func TestClusterWorks(t *testing.T) {
 	}
 }
 
-func TestClusterDeathOfAComponent(t *testing.T) {
+func TestClusterDeathOfAComponent(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	for _, name := range []string{component.Etcd, component.APIServer, component.ControllerManager, component.Scheduler, component.Kwok} {
 		p.up()
@@ -247,7 +247,7 @@ func TestClusterDeathOfAComponent(t *testing.T) {
 	}
 }
 
-func TestClusterDeathOfTheSupervisor(t *testing.T) {
+func TestClusterDeathOfTheSupervisor(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	p.up()
 	s := p.state()
@@ -263,7 +263,7 @@ func TestClusterDeathOfTheSupervisor(t *testing.T) {
 	p.up()
 }
 
-func TestClusterUpIsInterrupted(t *testing.T) {
+func TestClusterUpIsInterrupted(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT} {
 		cmd := exec.Command(p.path, "up", "--name", p.dir.Name)
@@ -297,7 +297,7 @@ func TestClusterUpIsInterrupted(t *testing.T) {
 	}
 }
 
-func TestClusterThatCannotStart(t *testing.T) {
+func TestClusterThatCannotStart(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(config, []byte("featureGates: {NoSuchGate: true}\n"), 0o600); err != nil {
@@ -309,7 +309,7 @@ func TestClusterThatCannotStart(t *testing.T) {
 	}
 }
 
-func TestClustersSideBySide(t *testing.T) {
+func TestClustersSideBySide(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
 	p := newProgram(t)
 	p.up()
 	second := &program{t: t, path: p.path, dir: statedir.Dir{Name: "other", Path: filepath.Join(filepath.Dir(p.dir.Path), "other")}}

@@ -32,7 +32,7 @@ type Config struct {
 	Provisioners []string `json:"provisioners,omitempty"`
 }
 
-// Pool is a number of equal nodes, named <pool>-0, <pool>-1, …
+// Pool is a number of equal nodes, named <pool>-0, <pool>-1 and so on.
 type Pool struct {
 	Name  string `json:"name"`
 	Count int    `json:"count"`

@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/podlog"
 )
@@ -112,7 +111,7 @@ func TestEventsOfLifeAndDeath(t *testing.T) {
 	unready.Status.Phase = corev1.PodRunning
 	unready.Annotations = map[string]string{"mlk.dev/simulate": "never-ready"}
 	misspelt := status(corev1.ContainerState{}, 0)
-	misspelt.Annotations = map[string]string{"mlk.dev/simulate": "suceed"}
+	misspelt.Annotations = map[string]string{"mlk.dev/simulate": "succeeds"}
 	reasons := func(events []event) (r []string) {
 		for _, e := range events {
 			r = append(r, e.reason)

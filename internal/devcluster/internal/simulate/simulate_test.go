@@ -8,17 +8,19 @@ import (
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"succeed": "",
+		"succeed":                         "",
+		"crashloop:times=2":               "",
+		"waiting:reason=InvalidImageName": "",
+
 		`succeed:after=1s,message={"a":"1","b":"2"}`:        "",
 		"fail:exit=3,after=2m,container=b,message=x,exit=9": "",
-		"crashloop:times=2":                                 "",
-		"waiting:reason=InvalidImageName":                   "",
-		"suceed":                                            `"suceed"`,
-		"":                                                  `""`,
-		"succeed:exit=1":                                    `"exit"`,
-		"fail:after=1h":                                     "after",
-		"fail:message":                                      `"message"`,
-		"oom:message=x":                                     `"message"`,
+
+		"succeeds":       `"succeeds"`,
+		"":               `""`,
+		"succeed:exit=1": `"exit"`,
+		"fail:after=1h":  "after",
+		"fail:message":   `"message"`,
+		"oom:message=x":  `"message"`,
 	} {
 		err := Check(map[string]string{Annotation: text})
 		switch {

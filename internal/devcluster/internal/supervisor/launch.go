@@ -86,7 +86,7 @@ func describe(err error) string {
 	case err == nil:
 		return "exit status 0"
 	case errors.As(err, &exit):
-		return exit.ProcessState.String()
+		return exit.String()
 	default:
 		return err.Error()
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -190,7 +191,11 @@ func (c *cluster) prepare() error {
 	if err := c.plan.WriteKeys(c.dir.Name, c.dir.Kubeconfig()); err != nil {
 		return err
 	}
-	text, err := stages.Config(c.kubelet.Addr().(*net.TCPAddr).Port)
+	port, err := portOf(c.kubelet)
+	if err != nil {
+		return err
+	}
+	text, err := stages.Config(port)
 	if err != nil {
 		return fmt.Errorf("write the stages: %w", err)
 	}
@@ -218,9 +223,22 @@ func freePorts(n int) ([]int, error) {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
 		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		port, err := portOf(l)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
 	}
 	return ports, nil
+}
+
+// portOf returns the port that a listener has got.
+func portOf(l net.Listener) (int, error) {
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return 0, fmt.Errorf("read the port of a listener: %w", err)
+	}
+	return int(at.Port()), nil
 }
 
 // fail records why the cluster ended.
