@@ -289,8 +289,7 @@ func (c *Client) ClusterUID(ctx context.Context) (string, error) {
 	if a == nil {
 		a = &clusterAnswer{done: make(chan struct{})}
 		c.asking = a
-		// Who asks first may be interrupted; the others still want the answer.
-		go c.askCluster(c.closed, a)
+		go c.askCluster(c.closed, a) //nolint:contextcheck // who asks first may be interrupted; the others still want the answer
 	}
 	c.mu.Unlock()
 	select {

@@ -28,8 +28,15 @@ var (
 // frozen lists, by kind, the subtrees of an object that the server lets nobody
 // change (Kubernetes, pkg/registry/batch/job/strategy.go).
 var frozen = map[Kind][][]string{
-	Job: {{"spec", "template"}, {"spec", "podFailurePolicy"}, {"spec", "successPolicy"}, {"spec", "selector"}, {"spec", "completionMode"},
-		{"spec", "backoffLimitPerIndex"}, {"spec", "managedBy"}},
+	Job: {
+		{"spec", "template"},
+		{"spec", "podFailurePolicy"},
+		{"spec", "successPolicy"},
+		{"spec", "selector"},
+		{"spec", "completionMode"},
+		{"spec", "backoffLimitPerIndex"},
+		{"spec", "managedBy"},
+	},
 }
 
 // Frozen lists the subtrees of the kind's objects that nobody can change once

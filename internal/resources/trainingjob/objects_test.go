@@ -290,9 +290,8 @@ func TestRealJobs(t *testing.T) {
 				t.Parallel()
 				again := jobOf(t, adopt(t, doc))
 				delete(again, "metadata")
-				spec := again["spec"].(map[string]any)
 				fillIn(doc)
-				for _, d := range kube.Drift(map[string]any{"spec": spec}, doc) {
+				for _, d := range kube.Drift(map[string]any{"spec": again["spec"]}, doc) {
 					t.Errorf("adopting changes %s", strings.Join(d, "."))
 				}
 			})
