@@ -286,6 +286,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	said := ""
 	verdict, err := wait.Until(ctx, w.r.clock, v.woken, func(ctx context.Context) wait.Verdict {
 		w.seen = v.look(ctx)
+		w.seen.Live = w.withOthers(w.seen.Live)
 		got := w.r.judge(w.model, w.seen)
 		if got.Message != said {
 			said = got.Message
@@ -314,6 +315,17 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		return diag.Diagnostics{w.r.interrupted(P(w.model), "while mlk waited: "+phrase(verdict))}
 	}
 	return w.explain(ctx, verdict, level, slices.Collect(maps.Values(v.ever)), err != nil)
+}
+
+// withOthers adds the objects beside the main one, which nobody watches, as they
+// were written.
+func (w *writer[M, P]) withOthers(seen kube.Live) kube.Live {
+	for ref, o := range w.live {
+		if ref != w.want[0].ref {
+			seen[ref.Kind.Kind] = o
+		}
+	}
+	return seen
 }
 
 // interrupted tells that the user stopped the apply. It is a warning: an error

@@ -137,6 +137,12 @@ func (r *Resource[M, P]) thin(ctx context.Context, client *kube.Client, ref kube
 		return
 	}
 	slices.SortFunc(kept, func(a, b *kube.Object) int {
+		switch ref.Name { // just released: the newest, whatever the clocks say
+		case a.GetName():
+			return -1
+		case b.GetName():
+			return 1
+		}
 		return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time)
 	})
 	for i, o := range kept {

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -107,11 +108,16 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	mem.Incomplete = len(live) < len(refs)
+	before := mem
 	raw, ds := r.refreshed(ctx, s, req.State.Raw, m, &mem, refs, seen)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
+	}
+	for ref := range live {
+		if mem.find(ref).Name == "" {
+			mem.Objects = append(mem.Objects, before.find(ref)) // no longer asked for, and not yet gone
+		}
 	}
 	resp.State.Raw = raw
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
@@ -209,17 +215,27 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 	live := map[kube.Ref]*kube.Object{}
 	var present []kube.Ref
 	for _, ref := range refs {
-		if o := seen.Live[ref.Kind.Kind]; o != nil {
+		if o := seen.Live[ref.Kind.Kind]; o != nil && o.GetName() == ref.Name {
 			live[ref] = o
 			present = append(present, ref)
 		}
 	}
 	mem.remember(refs, live)
+	mem.Incomplete = r.incomplete(P(m), live)
 	mem.LastSeen = seen.Now.UTC()
 	P(m).Base().Objects = objectsValue(present, func(ref kube.Ref) types.String {
 		return types.StringValue(string(live[ref].GetUID()))
 	})
 	return ds
+}
+
+// incomplete reports whether an object the model asks for is missing.
+func (r *Resource[M, P]) incomplete(m P, live map[kube.Ref]*kube.Object) bool {
+	if len(r.def.Owns) == 1 {
+		return false // without the one object nothing is recorded
+	}
+	want, ds := r.render(m, "")
+	return !ds.HasError() && slices.ContainsFunc(want, func(w rendered) bool { return live[w.ref] == nil })
 }
 
 // judge is the verdict at the level the configuration waits for.
