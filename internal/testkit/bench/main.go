@@ -174,7 +174,7 @@ func mirror(root, dir string) (string, error) {
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
 		for name, pkg := range map[string]string{"mlk": ".", "noop": "./internal/testkit/bench/noop"} {
 			out := filepath.Join(dir, "plugins", host, "mlkube", name, "0.1.0", platform, "terraform-provider-"+name+"_v0.1.0")
-			if err := command(root, "go", "build", "-o", out, pkg); err != nil {
+			if err := command(root, "go", "build", "-ldflags", "-s -w", "-o", out, pkg); err != nil {
 				return "", err
 			}
 		}
