@@ -57,6 +57,7 @@ func Read(t testing.TB, root string, newResource func() resource.Resource) Subje
 		if fits {
 			name := filepath.Base(filepath.Dir(filepath.Dir(filepath.Dir(f)))) + "-" + strings.TrimSuffix(filepath.Base(f), ".yaml")
 			s.Configs[name] = merged(least, shape)
+			s.shapes = append(s.shapes, name)
 		}
 	}
 	s.Configs["common"] = merged(least, s.common(sch))
@@ -145,14 +146,20 @@ func (s Subject) attributes(t testing.TB) (map[string]string, map[string]map[str
 	return all, set
 }
 
-// Least leaves out configurations that set nothing which the others do not: the
-// block they are of has tests of its own. The minimal one stays.
+// Least leaves out the shapes of blocks that set nothing which the others do
+// not: the block has tests of its own.
 func (s Subject) Least(t testing.TB) Subject {
 	t.Helper()
 	_, set := s.attributes(t)
 	least := s
 	least.Configs = map[string]Config{}
 	covered := map[string]bool{}
+	for name, c := range s.Configs {
+		if !slices.Contains(s.shapes, name) {
+			least.Configs[name] = c
+			maps.Copy(covered, set[name])
+		}
+	}
 	for next := minimal; next != ""; {
 		least.Configs[next] = s.Configs[next]
 		maps.Copy(covered, set[next])

@@ -46,66 +46,223 @@ func (p place) field(back int) string {
 // attribute that made it.
 func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, tally *Tally) {
 	t.Helper()
-	sch := r.s.schemaOf(t)
 	resource, ok := r.s.New().(lifecycle.Examined)
 	if !ok {
 		t.Fatal("the resource was not made by lifecycle.New")
 	}
+	sch := r.s.schemaOf(t)
 	e, ds := resource.Examine(t.Context(), sch, r.State)
 	if ds.HasError() {
 		t.Fatal(ds)
 	}
-	names := settable(sch, c)
-	before := attributesOf(t, r.State)
-	live := kube.Live{}
-	for _, o := range objects {
-		live[o.kind] = completed(t, r.api.Get(o.kind, o.namespace, o.name), complete)
+	d := &drifting{
+		rig: r, config: c, complete: complete, names: settable(sch, c), before: attributesOf(t, r.State),
+		examination: e, live: kube.Live{}, patched: r.Attribute("patch") != nil,
 	}
 	for _, o := range objects {
-		was := live[o.kind]
-		for _, m := range mutations(o.object) {
-			if m.leaf {
-				tally.Leaves++
-			}
-			if reason := unchangeable(o, m); reason != "" {
-				tally.Kept[reason]++
-				continue
-			}
-			if !tally.first(o, m) {
-				continue // the same field with the same value, in another configuration
-			}
-			now := was.DeepCopy()
-			m.apply(now.Object)
-			now = completed(t, now, complete)
-			if equal(was.Object, now.Object) {
-				tally.Kept["the server fills in the same"]++
-				continue
-			}
-			tally.Mutations++
-			live[o.kind] = now
-			raw, ds := e.Look(live)
-			if ds.HasError() {
-				t.Errorf("%s: %v", m, ds)
-			}
-			after, changed := attributesOf(t, raw), []string(nil)
-			for _, n := range names {
-				if !before[n].Equal(after[n]) {
-					changed = append(changed, n)
-				}
-			}
-			paths := slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
-			r.judge(t, m, o.kind, paths, e, changed)
-			if len(changed) > 0 && m.sampled {
-				f := r.Fork()
-				f.State = raw
-				// A plan may also refuse to set it right, as for data that would be lost.
-				if out := f.Plan(t.Context(), c); out.Errors() == "" && !out.Changed {
-					t.Errorf("%s: the plan does not set %v right", m, changed)
-				}
+		d.live[o.kind] = completed(t, r.api.Get(o.kind, o.namespace, o.name), complete)
+	}
+	for _, o := range objects {
+		for _, batch := range d.batches(t, o, tally) {
+			d.judge(t, o, batch)
+		}
+	}
+}
+
+// drifting looks for what changes of live objects do to one state.
+type drifting struct {
+	*rig
+	config      Config
+	complete    Complete
+	names       []string
+	before      map[string]tftypes.Value
+	examination lifecycle.Examination
+	live        kube.Live
+	patched     bool
+}
+
+// look is the state after changes of an object, and which attributes differ.
+func (d *drifting) look(t *testing.T, o sent, some ...mutation) (tftypes.Value, []string) {
+	t.Helper()
+	live := maps.Clone(d.live)
+	now := live[o.kind].DeepCopy()
+	for _, m := range some {
+		m.apply(now.Object)
+	}
+	live[o.kind] = completed(t, now, d.complete)
+	raw, ds := d.examination.Look(live)
+	if ds.HasError() {
+		t.Fatalf("%v: %v", some, ds)
+	}
+	after, changed := attributesOf(t, raw), []string(nil)
+	for _, n := range d.names {
+		if !d.before[n].Equal(after[n]) {
+			changed = append(changed, n)
+		}
+	}
+	return raw, changed
+}
+
+// batches are the changes to try, those of different attributes together: one
+// look then judges all of them.
+func (d *drifting) batches(t *testing.T, o sent, tally *Tally) [][]mutation {
+	t.Helper()
+	var out [][]mutation
+	for _, m := range mutations(o.object) {
+		if m.leaf {
+			tally.Leaves++
+		}
+		if reason := unchangeable(o, m); reason != "" {
+			tally.Kept[reason]++
+			continue
+		}
+		if !tally.first(o, m) {
+			continue // the same field with the same value, in another configuration
+		}
+		now := d.live[o.kind].DeepCopy()
+		m.apply(now.Object)
+		now = completed(t, now, d.complete)
+		if equal(d.live[o.kind].Object, now.Object) {
+			tally.Kept["the server fills in the same"]++
+			continue
+		}
+		tally.Mutations++
+		m.drifted = slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
+		for _, segments := range m.drifted {
+			m.madeBy = append(m.madeBy, d.examination.MadeBy(append([]string{o.kind}, segments...))...)
+		}
+		i := slices.IndexFunc(out, func(batch []mutation) bool {
+			return !slices.ContainsFunc(batch, m.clashes)
+		})
+		if i < 0 || d.patched {
+			out = append(out, []mutation{m})
+			continue
+		}
+		out[i] = append(out[i], m)
+	}
+	return out
+}
+
+// clashes reports whether two changes cannot be judged by one look.
+func (m mutation) clashes(o mutation) bool {
+	if len(m.madeBy) == 0 || len(o.madeBy) == 0 {
+		return true
+	}
+	for _, a := range m.madeBy {
+		for _, b := range o.madeBy {
+			x, y := a.String(), b.String()
+			if strings.HasPrefix(x, y) || strings.HasPrefix(y, x) {
+				return true
 			}
 		}
-		live[o.kind] = was
 	}
+	x, y := m.reach(), o.reach()
+	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
+}
+
+// reach is the place of all that the change touches: to remove an element moves
+// those behind it.
+func (m mutation) reach() string {
+	at := m.at
+	if _, element := at[len(at)-1].(int); m.removed && element {
+		at = at[:len(at)-1]
+	}
+	return at.String() + "."
+}
+
+// judge looks at a batch, and at its halves when something is not as it should be.
+func (d *drifting) judge(t *testing.T, o sent, batch []mutation) {
+	t.Helper()
+	switch half := len(batch) / 2; {
+	case half == 0:
+		d.alone(t, o, batch[0])
+	case !d.together(t, o, batch):
+		d.judge(t, o, batch[:half])
+		d.judge(t, o, batch[half:])
+	}
+}
+
+// together judges several changes by one look; false says that something is
+// not as it should be.
+func (d *drifting) together(t *testing.T, o sent, batch []mutation) bool {
+	t.Helper()
+	raw, changed := d.look(t, o, batch...)
+	var roots []string
+	for _, m := range batch {
+		roots = append(roots, m.roots()...)
+		shown := slices.ContainsFunc(m.madeBy, func(at path.Path) bool {
+			was, okWas := valueAt(d.State, at)
+			is, okIs := valueAt(raw, at)
+			return okWas != okIs || okWas && !was.Equal(is)
+		})
+		if !shown {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(changed, func(n string) bool { return !slices.Contains(roots, n) })
+}
+
+// roots are the names of the attributes that made what changed.
+func (m mutation) roots() []string {
+	var out []string
+	for _, at := range m.madeBy {
+		if root, ok := at.Steps()[0].(path.PathStepAttributeName); ok && !slices.Contains(out, string(root)) {
+			out = append(out, string(root))
+		}
+	}
+	return out
+}
+
+// alone judges one change.
+func (d *drifting) alone(t *testing.T, o sent, m mutation) {
+	t.Helper()
+	raw, changed := d.look(t, o, m)
+	if len(changed) == 0 {
+		t.Errorf("%s: no attribute shows it (drift %v)", m, m.drifted)
+		return
+	}
+	named := m.roots()
+	if d.patched {
+		named = append(named, "patch") // merged over what others made
+	}
+	for _, n := range changed {
+		if !slices.Contains(named, n) {
+			t.Errorf("%s: attribute %s changed, the field is made by %v", m, n, named)
+		}
+	}
+	if m.leaf && len(changed) > 1 && len(named) == 1 {
+		t.Errorf("%s: attributes %v changed, want one", m, changed)
+	}
+	if !m.sampled {
+		return
+	}
+	f := d.Fork()
+	f.State = raw
+	// A plan may also refuse to set it right, as for data that would be lost.
+	if out := f.Plan(t.Context(), d.config); out.Errors() == "" && !out.Changed {
+		t.Errorf("%s: the plan does not set %v right", m, changed)
+	}
+}
+
+// valueAt is the value of an attribute; false when it is null or there is none.
+func valueAt(state tftypes.Value, at path.Path) (tftypes.Value, bool) {
+	p := tftypes.NewAttributePath()
+	for _, s := range at.Steps() {
+		switch s := s.(type) {
+		case path.PathStepAttributeName:
+			p = p.WithAttributeName(string(s))
+		case path.PathStepElementKeyString:
+			p = p.WithElementKeyString(string(s))
+		case path.PathStepElementKeyInt:
+			p = p.WithElementKeyInt(int(s))
+		}
+	}
+	v, _, err := tftypes.WalkAttributePath(state, p)
+	if err != nil {
+		return tftypes.Value{}, false
+	}
+	out, ok := v.(tftypes.Value)
+	return out, ok && !out.IsNull()
 }
 
 // completed is an object as the server stores it after somebody's edit.
@@ -137,34 +294,6 @@ func attributesOf(t *testing.T, state tftypes.Value) map[string]tftypes.Value {
 	return out
 }
 
-// judge compares the attributes that changed with those that made the fields.
-func (r *rig) judge(t *testing.T, m mutation, kind string, drifted [][]string, e lifecycle.Examination, changed []string) {
-	t.Helper()
-	if len(changed) == 0 {
-		t.Errorf("%s: no attribute shows it (drift %v)", m, drifted)
-		return
-	}
-	var named []string
-	for _, d := range drifted {
-		for _, at := range e.MadeBy(append([]string{kind}, d...)) {
-			if root, ok := at.Steps()[0].(path.PathStepAttributeName); ok && !slices.Contains(named, string(root)) {
-				named = append(named, string(root))
-			}
-		}
-	}
-	if r.Attribute("patch") != nil {
-		named = append(named, "patch") // merged over what others made
-	}
-	for _, n := range changed {
-		if !slices.Contains(named, n) {
-			t.Errorf("%s: attribute %s changed, the field is made by %v", m, n, named)
-		}
-	}
-	if m.leaf && len(changed) > 1 && len(named) == 1 {
-		t.Errorf("%s: attributes %v changed, want one", m, changed)
-	}
-}
-
 // mutation is one change to an object.
 type mutation struct {
 	at place
@@ -174,6 +303,11 @@ type mutation struct {
 	to      any
 	// sampled mutations are also planned.
 	sampled bool
+
+	// drifted are the fields that differ then, and madeBy the attributes behind
+	// them.
+	drifted [][]string
+	madeBy  []path.Path
 }
 
 func (m mutation) String() string {

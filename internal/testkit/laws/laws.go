@@ -19,7 +19,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -38,6 +37,9 @@ type Subject struct {
 	Type string
 	// Configs are configurations by name. Together they set every attribute.
 	Configs map[string]Config
+
+	// shapes are the names of the configurations that came from blocks.
+	shapes []string
 }
 
 // Tally counts what a run of the laws covered.
@@ -48,8 +50,6 @@ type Tally struct {
 	Leaves, Mutations int
 	// Strangers are fields that somebody else set.
 	Strangers int
-	// Interruptions are the places at which a create was broken.
-	Interruptions int
 	// Kept are the mutations that cannot be made, by reason.
 	Kept map[string]int
 
@@ -82,6 +82,11 @@ type solo struct {
 	data *lifecycle.ProviderData
 }
 
+var _ lifecycle.Provider = solo{}
+
+// Configured is what the resources get.
+func (s solo) Configured() *lifecycle.ProviderData { return s.data }
+
 func (solo) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "mlk"
 }
@@ -105,6 +110,8 @@ type rig struct {
 	*testkit.Core
 	s   Subject
 	api *fakeapi.Server
+	// close waits for marks that are still being written.
+	close func()
 }
 
 // server is an API server that completes objects.
@@ -122,11 +129,7 @@ func server(t testing.TB, complete Complete, c Config) *fakeapi.Server {
 // newRig is a workspace on the server.
 func newRig(t testing.TB, s Subject, api *fakeapi.Server, wrap func(http.RoundTripper) http.RoundTripper) *rig {
 	t.Helper()
-	return &rig{Core: core(t, s, api.Config(), wrap), s: s, api: api}
-}
-
-func core(t testing.TB, s Subject, cfg *rest.Config, wrap func(http.RoundTripper) http.RoundTripper) *testkit.Core {
-	t.Helper()
+	cfg := api.Config()
 	if wrap != nil {
 		cfg.Wrap(wrap)
 	}
@@ -139,7 +142,7 @@ func core(t testing.TB, s Subject, cfg *rest.Config, wrap func(http.RoundTripper
 		Connect:   func() (*kube.Client, error) { return client, nil },
 		Namespace: "default", ClusterChanged: "error", Labels: providerLabels, Annotations: providerAnnotations,
 	}
-	return testkit.NewCore(t, solo{s.New, data}, nil, s.Type)
+	return &rig{Core: testkit.NewCore(t, solo{s.New, data}, nil, s.Type), s: s, api: api, close: client.Close}
 }
 
 // schemaOf is the schema of the resource.

@@ -1,0 +1,88 @@
+package provider_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/provider"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/laws"
+)
+
+// root is the folder of the module.
+const root = "../.."
+
+// population is how many configurations are drawn for each resource besides
+// those written down. The acceptance ring draws more.
+const population = 3
+
+// garbage is how much of it may pile up: the laws make much and keep little.
+const garbage = 400
+
+// TestLaws runs the laws for every registered resource.
+func TestLaws(t *testing.T) {
+	t.Parallel()
+	usual := debug.SetGCPercent(garbage)
+	t.Cleanup(func() { debug.SetGCPercent(usual) })
+	for _, newResource := range provider.Resources() {
+		s := laws.Read(t, root, newResource).Least(t)
+		t.Run(s.Type, func(t *testing.T) {
+			t.Parallel()
+			s.Run(t, laws.Defaults, population)
+		})
+	}
+}
+
+// TestInterrupted breaks the create of every registered resource everywhere.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, newResource := range provider.Resources() {
+		s := laws.Read(t, root, newResource)
+		t.Run(s.Type, func(t *testing.T) {
+			t.Parallel()
+			s.Interrupt(t, laws.Defaults)
+		})
+	}
+}
+
+// TestResourcesAreComplete: what belongs to a resource beside its code.
+func TestResourcesAreComplete(t *testing.T) {
+	t.Parallel()
+	changes := ""
+	fragments, err := filepath.Glob(filepath.Join(root, ".changes", "*", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	released, err := filepath.Glob(filepath.Join(root, ".changes", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(fragments, released...) {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes += string(text)
+	}
+	for _, newResource := range provider.Resources() {
+		s := laws.Read(t, root, newResource)
+		desired := filepath.Join(s.Dir(root), "testdata", "desired")
+		examples := filepath.Join(root, "examples", "resources", s.Type)
+		for _, f := range []string{
+			filepath.Join(desired, "minimal.golden.yaml"), filepath.Join(desired, "full.golden.yaml"),
+			filepath.Join(desired, "minimal.config.yaml"), filepath.Join(desired, "full.config.yaml"),
+			filepath.Join(s.Dir(root), "acc_test.go"),
+			filepath.Join(examples, "resource.tf"), filepath.Join(examples, "import.sh"), filepath.Join(examples, "import.tf"),
+			filepath.Join(root, "docs", "resources", strings.TrimPrefix(s.Type, "mlk_")+".md"),
+		} {
+			if _, err := os.Stat(f); err != nil {
+				t.Errorf("%s lacks %s", s.Type, f)
+			}
+		}
+		if !strings.Contains(changes, s.Type) {
+			t.Errorf("no change fragment tells of %s", s.Type)
+		}
+	}
+}
