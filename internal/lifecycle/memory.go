@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
@@ -113,7 +114,7 @@ func recall(ctx context.Context, p privateReader) (memory, diag.Diagnostics) {
 func (m memory) store(ctx context.Context, p privateWriter) diag.Diagnostics {
 	raw, err := json.Marshal(m)
 	if err != nil {
-		return diag.Diagnostics{diag.NewErrorDiagnostic("Private state cannot be written", err.Error())}
+		return diag.Diagnostics{diags.Message{Summary: "Private state cannot be written", Why: err.Error()}.Error()}
 	}
 	return p.SetKey(ctx, memoryKey, raw)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
@@ -148,7 +149,7 @@ func (p *planner[M, P]) open() bool {
 			continue
 		}
 		if err := v.raw.As(v.out); err != nil {
-			p.diagnostics.AddError("The plan cannot be read", err.Error())
+			p.diagnostics.Append(diags.Message{Summary: "The plan cannot be read", Why: err.Error()}.Error())
 			return false
 		}
 	}
@@ -566,7 +567,7 @@ func idOf(ref kube.Ref) string {
 func (p *planner[M, P]) set(name string, v attr.Value) {
 	raw, err := v.ToTerraformValue(p.ctx)
 	if err != nil {
-		p.diagnostics.AddError("The plan cannot be written", err.Error())
+		p.diagnostics.Append(diags.Message{Summary: "The plan cannot be written", Why: err.Error()}.Error())
 		return
 	}
 	p.plan[name] = raw

@@ -73,7 +73,7 @@ func (r *Resource[M, P]) Configure(_ context.Context, req resource.ConfigureRequ
 	}
 	pd, ok := req.ProviderData.(*ProviderData)
 	if !ok {
-		resp.Diagnostics.AddError("The provider handed over unexpected data", fmt.Sprintf("Got %T. This is a bug in mlk.", req.ProviderData))
+		resp.Diagnostics.Append(diags.Message{Summary: "The provider handed over unexpected data", Why: fmt.Sprintf("Got %T. This is a bug in mlk.", req.ProviderData)}.Error())
 		return
 	}
 	r.provider = pd

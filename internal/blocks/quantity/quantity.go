@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
 var (
@@ -96,8 +98,10 @@ func (v Value) ValidateAttribute(_ context.Context, req xattr.ValidateAttributeR
 		return
 	}
 	if _, err := resource.ParseQuantity(v.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path,
-			fmt.Sprintf("%q is not a Kubernetes quantity", v.ValueString()),
-			"A quantity is a number with an optional suffix: 16Gi, 500m, 2, 1.5, 10M. Mi, Gi and Ti are powers of 1024; M, G and T are powers of 1000.")
+		resp.Diagnostics.Append(diags.Message{
+			Summary: fmt.Sprintf("%q is not a Kubernetes quantity", v.ValueString()),
+			Do:      "A quantity is a number with an optional suffix: 16Gi, 500m, 2, 1.5, 10M. Mi, Gi and Ti are powers of 1024; M, G and T are powers of 1000.",
+			At:      req.Path,
+		}.Error())
 	}
 }
