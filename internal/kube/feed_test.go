@@ -331,13 +331,16 @@ func TestGetTellsGoneFromWrong(t *testing.T) {
 		"no such API": {&apierrors.StatusError{ErrStatus: metav1.Status{Status: "Failure", Code: 404, Reason: metav1.StatusReasonNotFound, Message: "the server could not find the requested resource"}}, false},
 		"forbidden":   {forbidden("get"), false},
 		"broken":      {apierrors.NewInternalError(errors.New("etcd")), false},
-		"cut":         {fakeapi.Cut{}, false},
+		"away":        {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api, c := dial(t)
 			if tc.err != nil {
 				api.Before = func(fakeapi.Request) error { return tc.err }
+			}
+			if tc.err == nil && !tc.gone {
+				api.Stop()
 			}
 			o, err := c.Get(t.Context(), ref("one"))
 			if o != nil || (err == nil) != tc.gone {

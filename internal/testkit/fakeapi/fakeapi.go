@@ -88,6 +88,13 @@ type Cut struct{}
 // Error says what Cut does.
 func (Cut) Error() string { return "the connection is cut" }
 
+// Stop ends the server: nothing answers at its address any more. Unlike a broken
+// connection, which client-go tries again for ten seconds, that is an error at once.
+func (s *Server) Stop() {
+	s.http.CloseClientConnections()
+	s.http.Close()
+}
+
 type watcher struct {
 	resource, namespace string
 	events              chan []byte
@@ -99,10 +106,7 @@ func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{objects: map[string]*unstructured.Unstructured{}, watchers: map[int]*watcher{}, version: 100}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	t.Cleanup(func() {
-		s.http.CloseClientConnections()
-		s.http.Close()
-	})
+	t.Cleanup(s.Stop)
 	for _, ns := range []string{metav1.NamespaceSystem, metav1.NamespaceDefault} {
 		s.Put(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": ns}}})
 	}
