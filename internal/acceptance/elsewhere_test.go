@@ -29,10 +29,8 @@ func TestAccInterrupted(t *testing.T) {
 			if !hit && out.Code != 0 {
 				t.Fatalf("nobody interrupted and the apply failed: %s", out)
 			}
-			for address, r := range s.State() {
-				if r.Tainted {
-					t.Errorf("%s is tainted: %s", address, out)
-				}
+			if s.sound(); t.Failed() {
+				t.Fatal(out)
 			}
 			s.converges(s.census())
 		})

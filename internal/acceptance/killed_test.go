@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,9 +174,32 @@ func (s *scene) converges(before census) {
 	if out := s.Plan(); out.Code != 0 {
 		s.t.Errorf("after the apply a plan gives %d: %s", out.Code, out)
 	}
-	for address, r := range s.State() {
-		if r.Tainted || r.DeposedKey != "" {
-			s.t.Errorf("%s is tainted: %v, deposed: %q", address, r.Tainted, r.DeposedKey)
+	s.sound()
+}
+
+// sound checks that nothing in the state is tainted or deposed. It reads the
+// file: terraform show would start the provider for it.
+func (s *scene) sound() {
+	s.t.Helper()
+	var state struct {
+		Resources []struct {
+			Type      string `json:"type"`
+			Instances []struct {
+				Status  string `json:"status"`
+				Deposed string `json:"deposed"`
+			} `json:"instances"`
+		} `json:"resources"`
+	}
+	if raw := s.RawState(); len(raw) > 0 {
+		if err := json.Unmarshal(raw, &state); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, r := range state.Resources {
+		for _, i := range r.Instances {
+			if i.Status != "" || i.Deposed != "" {
+				s.t.Errorf("%s is %q, deposed %q", r.Type, i.Status, i.Deposed)
+			}
 		}
 	}
 }
