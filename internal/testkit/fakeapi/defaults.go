@@ -151,17 +151,6 @@ func podDefaults(o *corev1.PodSpec) {
 	}
 	fill(&o.TerminationGracePeriodSeconds, ptr.To[int64](corev1.DefaultTerminationGracePeriodSeconds))
 	fill(&o.SchedulerName, corev1.DefaultSchedulerName)
-	if !o.HostNetwork {
-		return
-	}
-	for _, containers := range [][]corev1.Container{o.Containers, o.InitContainers} {
-		for i := range containers {
-			for j := range containers[i].Ports {
-				p := &containers[i].Ports[j]
-				fill(&p.HostPort, p.ContainerPort)
-			}
-		}
-	}
 }
 
 // claimDefaults also mirrors the two ways to name a source, as the strategy of

@@ -11,11 +11,11 @@ import (
 
 // imports: importing what somebody else made gives a configuration that is
 // valid, plans nothing, and applied changes nothing.
-func (s Subject) imports(t *testing.T, complete Complete, c Config, made *rig, objects []sent) {
+func (s Subject) imports(t *testing.T, c Config, made *rig, objects []sent) {
 	t.Helper()
 	main := objects[0]
 	live := made.api.Get(main.kind, main.namespace, main.name)
-	api := server(t, complete, c)
+	api := server(t, Defaults, c) // what is put there is complete already
 	api.Put(withoutMarks(live))
 	before := api.Get(main.kind, main.namespace, main.name)
 	r := newRig(t, s, api, nil)

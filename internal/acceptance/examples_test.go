@@ -1,0 +1,162 @@
+package acceptance_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/provider"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+)
+
+// exampleRoot is the folder of all examples.
+const exampleRoot = "../../examples"
+
+// source says which provider is meant, for the examples of single resources,
+// which leave it out as the registry's pages do.
+const source = `terraform {
+  required_providers {
+    mlk = { source = "mlkube/mlk" }
+  }
+}
+`
+
+// TestAccExamples plans every example as it stands, and applies, plans again
+// and destroys those of resources, in a namespace of the test.
+func TestAccExamples(t *testing.T) {
+	t.Parallel()
+	var folders []string
+	err := filepath.WalkDir(exampleRoot, func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".tf" {
+			folders = append(folders, filepath.Dir(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range slices.Compact(folders) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			acc := testkit.NewAcceptance(t)
+			cli := testkit.NewCLI(t, exampleIn(t, dir))
+			if out := cli.Plan(); out.Code == 1 {
+				t.Fatalf("plan: %s", out)
+			}
+			s, ok := schemas(t)[filepath.Base(dir)]
+			if !ok {
+				return // not of one resource: `make demo` applies the quickstart
+			}
+			cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, s)))
+			t.Cleanup(func() {
+				if out := cli.Destroy(); out.Code != 0 {
+					t.Errorf("destroy: %s", out)
+				}
+			})
+			cli.MustApply()
+			if out := cli.Plan(); out.Code != 0 {
+				t.Errorf("the second plan is not empty: %s", out)
+			}
+		})
+	}
+}
+
+// exampleIn is a copy of an example that can be initialised. Imports are of
+// objects that are not there.
+func exampleIn(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	files, err := filepath.Glob(filepath.Join(dir, "*.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := false
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(f) == "import.tf" {
+			continue
+		}
+		named = named || strings.Contains(string(text), "required_providers")
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !named {
+		if err := os.WriteFile(filepath.Join(to, "source.tf"), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// examined is a resource of the provider and its schema.
+type examined struct {
+	schema schema.Schema
+	levels []string
+}
+
+func schemas(t *testing.T) map[string]examined {
+	t.Helper()
+	out := map[string]examined{}
+	for _, newResource := range provider.Resources() {
+		r := newResource()
+		var meta resource.MetadataResponse
+		r.Metadata(t.Context(), resource.MetadataRequest{ProviderTypeName: "mlk"}, &meta)
+		var resp resource.SchemaResponse
+		r.Schema(t.Context(), resource.SchemaRequest{}, &resp)
+		e := examined{schema: resp.Schema}
+		if x, ok := r.(lifecycle.Examined); ok {
+			e.levels = x.Levels()
+		}
+		out[meta.TypeName] = e
+	}
+	return out
+}
+
+var (
+	resourceBlock = regexp.MustCompile(`(?m)^resource "([^"]+)" "([^"]+)"`)
+	outputBlock   = regexp.MustCompile(`(?m)^output "([^"]+)"`)
+)
+
+// overrides put the resources of an example where the test is alone, let it
+// wait for nothing that only a real cluster has, and let it clean up.
+func overrides(t *testing.T, dir, namespace string, e examined) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "resource.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, m := range resourceBlock.FindAllStringSubmatch(string(text), -1) {
+		fmt.Fprintf(&out, "resource %q %q {\n", m[1], m[2])
+		if _, ok := e.schema.Attributes["namespace"]; ok {
+			fmt.Fprintf(&out, "  namespace = %q\n", namespace)
+		} else {
+			fmt.Fprintf(&out, "  name = %q\n", namespace+"-"+m[2])
+		}
+		if slices.Contains(e.levels, "created") {
+			fmt.Fprintf(&out, "  wait_for = %q\n", "created")
+		}
+		if _, ok := e.schema.Attributes["deletion_protection"]; ok {
+			fmt.Fprintln(&out, "  deletion_protection = false")
+		}
+		fmt.Fprintln(&out, "}")
+	}
+	// Outputs of what the test does not wait for.
+	for _, m := range outputBlock.FindAllStringSubmatch(string(text), -1) {
+		fmt.Fprintf(&out, "output %q {\n  value = null\n}\n", m[1])
+	}
+	return out.String()
+}

@@ -1,0 +1,201 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/provider"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/laws"
+)
+
+// realPopulation is how many configurations are drawn for each resource where a
+// real server says what it makes of them.
+const realPopulation = 20
+
+// TestAccLaws runs the laws on what a real API server makes of each
+// configuration, admission and defaults included, and compares that with what
+// the tests without a cluster take for its defaults.
+func TestAccLaws(t *testing.T) {
+	t.Parallel()
+	for _, newResource := range provider.Resources() {
+		s := laws.Read(t, root, newResource)
+		t.Run(s.Type, func(t *testing.T) {
+			t.Parallel()
+			acc := testkit.NewAcceptance(t)
+			client, err := dynamic.NewForConfig(acc.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &realServer{t: t, namespace: acc.Namespace, client: client, refused: map[string]int{}}
+			s.Run(t, r.complete, realPopulation)
+			for _, reason := range slices.Sorted(maps.Keys(r.refused)) {
+				t.Logf("refused %d times: %s", r.refused[reason], reason)
+			}
+		})
+	}
+}
+
+// realServer completes objects by dry runs.
+type realServer struct {
+	t         *testing.T
+	namespace string
+	client    dynamic.Interface
+	refused   map[string]int
+}
+
+// served are the kinds the server was asked about, with their resources.
+var served = map[string]string{"Job": "jobs", "StorageClass": "storageclasses", "PersistentVolumeClaim": "persistentvolumeclaims"}
+
+func (r *realServer) complete(o runtime.Object, create bool) error {
+	if !create {
+		// A dry run would refuse most changes; the server fills in the same.
+		return laws.Defaults(o, create)
+	}
+	was, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return err
+	}
+	sent := &unstructured.Unstructured{Object: runtime.DeepCopyJSON(was)}
+	gvk := o.GetObjectKind().GroupVersionKind()
+	resource, ok := served[gvk.Kind]
+	if !ok {
+		return laws.Defaults(o, create) // a namespace of the test
+	}
+	sent.SetGroupVersionKind(gvk)
+	sent.SetManagedFields(nil)
+	sent.SetUID("")
+	sent.SetResourceVersion("")
+	api := r.client.Resource(schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: resource})
+	var in dynamic.ResourceInterface = api
+	if sent.GetNamespace() != "" {
+		sent.SetNamespace(r.namespace)
+		in = api.Namespace(r.namespace)
+	} else {
+		sent.SetName(r.namespace + "-" + sent.GetName()) // others may have one of that name
+	}
+	live, err := in.Create(r.t.Context(), sent, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) && !apierrors.IsForbidden(err) {
+			r.t.Errorf("%s: %v", sent.GetName(), err)
+		}
+		r.refused[reason(err)]++
+		return err
+	}
+	for _, dropped := range kube.Drift(comparable(sent.Object), comparable(live.Object)) {
+		// A feature that this cluster does not have: it makes something else of it.
+		err := fmt.Errorf("%s is dropped", strings.Join(dropped, "."))
+		r.refused[err.Error()]++
+		return err
+	}
+	r.compare(o, live)
+	// The copies of an object that the test's server keeps go by its own names.
+	out := live.Object
+	md, ok := was["metadata"]
+	if !ok {
+		md = map[string]any{}
+	}
+	out["metadata"] = md
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(out, o)
+}
+
+// reason is why the server refuses something, without names and values.
+func reason(err error) string {
+	text := err.Error()
+	var status apierrors.APIStatus
+	if s, ok := err.(apierrors.APIStatus); ok {
+		status = s
+	}
+	if status != nil && status.Status().Details != nil && len(status.Status().Details.Causes) > 0 {
+		c := status.Status().Details.Causes[0]
+		return c.Field + ": " + c.Message
+	}
+	return text
+}
+
+// compare checks that fakeapi fills in what the server does.
+func (r *realServer) compare(o runtime.Object, live *unstructured.Unstructured) {
+	ours := o.DeepCopyObject()
+	fakeapi.Defaults(ours)
+	made, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ours)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	accessor, err := meta.Accessor(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	want, got := comparable(live.Object), comparable(made)
+	if accessor.GetNamespace() != "" && live.GetKind() == "PersistentVolumeClaim" {
+		// An admission plugin adds the default class of the cluster.
+		if _, named, _ := unstructured.NestedString(got, "spec", "storageClassName"); !named {
+			unstructured.RemoveNestedField(want, "spec", "storageClassName")
+		}
+	}
+	if diff := cmp.Diff(plainJSON(r.t, want), plainJSON(r.t, got)); diff != "" {
+		r.t.Errorf("%s %s: the server fills in other values than fakeapi (-server +fakeapi):\n%s", live.GetKind(), accessor.GetName(), diff)
+	}
+}
+
+// comparable is an object without what is made for it alone.
+func comparable(o map[string]any) map[string]any {
+	out := runtime.DeepCopyJSON(o)
+	dropNulls(out)
+	for _, field := range []string{"metadata", "status", "apiVersion", "kind"} {
+		delete(out, field)
+	}
+	unstructured.RemoveNestedField(out, "spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid")
+	unstructured.RemoveNestedField(out, "spec", "template", "metadata", "creationTimestamp")
+	labels, _, _ := unstructured.NestedStringMap(out, "spec", "template", "metadata", "labels")
+	for k := range labels {
+		if strings.HasSuffix(k, "controller-uid") {
+			unstructured.RemoveNestedField(out, "spec", "template", "metadata", "labels", k)
+		}
+	}
+	return out
+}
+
+// dropNulls removes fields without a value: pointers that JSON shows as null.
+func dropNulls(v any) {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			if e == nil {
+				delete(x, k)
+			}
+			dropNulls(e)
+		}
+	case []any:
+		for _, e := range x {
+			dropNulls(e)
+		}
+	}
+}
+
+func plainJSON(t *testing.T, o map[string]any) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
