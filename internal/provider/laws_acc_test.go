@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,7 +98,7 @@ func (r *realServer) complete(o runtime.Object, create bool) error {
 		r.refused[reason(err)]++
 		return err
 	}
-	for _, dropped := range kube.Drift(comparable(sent.Object), comparable(live.Object)) {
+	for _, dropped := range kube.Drift(slim(sent.Object), slim(live.Object)) {
 		// A feature that this cluster does not have: it makes something else of it.
 		err := fmt.Errorf("%s is dropped", strings.Join(dropped, "."))
 		r.refused[err.Error()]++
@@ -116,16 +117,12 @@ func (r *realServer) complete(o runtime.Object, create bool) error {
 
 // reason is why the server refuses something, without names and values.
 func reason(err error) string {
-	text := err.Error()
 	var status apierrors.APIStatus
-	if s, ok := err.(apierrors.APIStatus); ok {
-		status = s
-	}
-	if status != nil && status.Status().Details != nil && len(status.Status().Details.Causes) > 0 {
+	if errors.As(err, &status) && status.Status().Details != nil && len(status.Status().Details.Causes) > 0 {
 		c := status.Status().Details.Causes[0]
 		return c.Field + ": " + c.Message
 	}
-	return text
+	return err.Error()
 }
 
 // compare checks that fakeapi fills in what the server does.
@@ -140,7 +137,7 @@ func (r *realServer) compare(o runtime.Object, live *unstructured.Unstructured) 
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	want, got := comparable(live.Object), comparable(made)
+	want, got := slim(live.Object), slim(made)
 	if accessor.GetNamespace() != "" && live.GetKind() == "PersistentVolumeClaim" {
 		// An admission plugin adds the default class of the cluster.
 		if _, named, _ := unstructured.NestedString(got, "spec", "storageClassName"); !named {
@@ -152,8 +149,8 @@ func (r *realServer) compare(o runtime.Object, live *unstructured.Unstructured) 
 	}
 }
 
-// comparable is an object without what is made for it alone.
-func comparable(o map[string]any) map[string]any {
+// slim is an object without what is made for it alone.
+func slim(o map[string]any) map[string]any {
 	out := runtime.DeepCopyJSON(o)
 	dropNulls(out)
 	for _, field := range []string{"metadata", "status", "apiVersion", "kind"} {

@@ -130,7 +130,8 @@ func (s Subject) attributes(t testing.TB) (map[string]string, map[string]map[str
 			all[block+"/"+name] = here
 			var of []any
 			for _, v := range values {
-				if e, ok := v.(map[string]any)[name]; ok {
+				object, _ := v.(map[string]any)
+				if e, ok := object[name]; ok {
 					of, in[block+"/"+name] = append(of, e), true
 				}
 			}

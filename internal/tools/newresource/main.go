@@ -34,6 +34,7 @@ var files = map[string]string{
 	"import.tf":     "examples/resources/mlk_{{.Type}}/import.tf",
 	"import.sh":     "examples/resources/mlk_{{.Type}}/import.sh",
 	"change.yaml":   ".changes/unreleased/FEATURES-{{.Type}}.yaml",
+	"minimal.yaml":  "internal/resources/{{.Package}}/testdata/desired/minimal.config.yaml",
 	"acceptance.tf": "internal/resources/{{.Package}}/testdata/{{.Test}}/create/main.tf",
 }
 

@@ -27,6 +27,7 @@ func TestWriteLaysEveryFile(t *testing.T) {
 		"internal/resources/modelcache/objects.go",
 		"internal/resources/modelcache/resource.go",
 		"internal/resources/modelcache/testdata/TestAccModelCache/create/main.tf",
+		"internal/resources/modelcache/testdata/desired/minimal.config.yaml",
 	}
 	var got []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
