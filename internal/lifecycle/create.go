@@ -13,6 +13,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
 // lastWords is how long a cancelled or timed-out call may still observe and
@@ -108,8 +109,17 @@ func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P,
 	if !same {
 		return diag.Diagnostics{r.elsewhere(w.ref, "It was left by an apply that was interrupted, or belongs to another workspace, and differs from what the configuration asks for now.")}
 	}
+	if r.def.Ready != nil {
+		seen := Seen{Live: kube.Live{w.key: live}, Now: r.clock.Now()}
+		if v := r.judge((*M)(m), seen); v.Phase == phaseFailed || v.Outcome == wait.Failed {
+			return diag.Diagnostics{r.elsewhere(w.ref, "It was left by an apply that was interrupted, and has failed since: "+phrase(v)+".")}
+		}
+	}
 	return nil
 }
+
+// phaseFailed is the phase of what has failed for good, in every resource.
+const phaseFailed = "Failed"
 
 // leftBehind reports whether applying would change nothing but the claim.
 func (r *Resource[M, P]) leftBehind(ctx context.Context, client *kube.Client, w rendered, live *kube.Object) (bool, error) {

@@ -133,6 +133,22 @@ func TestLeftBehindWithAnotherConfigurationIsRefused(t *testing.T) {
 	}
 }
 
+func TestLeftBehindAndFailedIsRefused(t *testing.T) {
+	t.Parallel()
+	api := fakeapi.New(t)
+	const patch = 4 // cluster, object, pods, patch
+	dead := newProcess(t, api, &process{killAt: patch, after: true})
+	dead.Apply(t.Context(), config())
+	dead.client.Close()
+	api.Change("Job", "default", "one", "kube-controller-manager", func(o map[string]any) {
+		set(o, []any{map[string]any{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "no retries are left"}}, "status", "conditions")
+	})
+	out := newWorkspace(t, api).Apply(t.Context(), config())
+	if !strings.Contains(out.Errors(), "has failed since: no retries are left") || !strings.Contains(out.Errors(), "terraform import") {
+		t.Errorf("got %q", out.Errors())
+	}
+}
+
 func TestCancelledWaitTaintsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
