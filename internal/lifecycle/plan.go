@@ -232,7 +232,11 @@ func meansTheSame(ctx context.Context, t attr.Type, a, b tftypes.Value) bool {
 	if _, ok := t.(basetypes.DynamicTypable); ok {
 		return samePatch(ctx, a, b)
 	}
-	if _, ok := t.(basetypes.StringTypable); !ok {
+	switch t.(type) {
+	case basetypes.ListType:
+		return false // a list without a type of its own means its elements
+	case basetypes.StringTypable, basetypes.ListTypable:
+	default:
 		return false
 	}
 	va, errA := t.ValueFromTerraform(ctx, a)
@@ -240,15 +244,18 @@ func meansTheSame(ctx context.Context, t attr.Type, a, b tftypes.Value) bool {
 	if errA != nil || errB != nil {
 		return false
 	}
-	sa, ok := va.(basetypes.StringValuableWithSemanticEquals)
-	if !ok {
-		return false
+	var same bool
+	var ds diag.Diagnostics
+	switch va := va.(type) {
+	case basetypes.StringValuableWithSemanticEquals:
+		if vb, ok := vb.(basetypes.StringValuable); ok {
+			same, ds = va.StringSemanticEquals(ctx, vb)
+		}
+	case basetypes.ListValuableWithSemanticEquals:
+		if vb, ok := vb.(basetypes.ListValuable); ok {
+			same, ds = va.ListSemanticEquals(ctx, vb)
+		}
 	}
-	sb, ok := vb.(basetypes.StringValuable)
-	if !ok {
-		return false
-	}
-	same, ds := sa.StringSemanticEquals(ctx, sb)
 	return same && !ds.HasError()
 }
 

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -27,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/provider"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 )
 
 const (
@@ -55,10 +54,8 @@ func run(t *testing.T, steps func(c *cluster) []resource.TestStep) {
 		list[i].ConfigVariables = config.Variables{"namespace": config.StringVariable(c.name)}
 	}
 	resource.Test(t, resource.TestCase{
-		PreCheck: c.connect,
-		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
-			"mlk": providerserver.NewProtocol6WithError(provider.New("test")()),
-		},
+		PreCheck:                 c.connect,
+		ProtoV6ProviderFactories: testkit.Providers(provider.New("test")),
 		CheckDestroy: func(*terraform.State) error {
 			if c.class() != nil {
 				return fmt.Errorf("the class is still there")

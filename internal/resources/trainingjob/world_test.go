@@ -20,6 +20,9 @@ type alone struct {
 	data *lifecycle.ProviderData
 }
 
+// Configured lets plans and reads be served as main serves them.
+func (p alone) Configured() *lifecycle.ProviderData { return p.data }
+
 func (alone) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "mlk"
 }

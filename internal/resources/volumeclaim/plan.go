@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -61,7 +60,7 @@ type wanted struct {
 	Class           types.String
 	Mode            types.String
 	Volume          types.String
-	Access          types.List
+	Access          access
 }
 
 func (w *wanted) read(ctx context.Context, p *lifecycle.Planning[Model]) bool {
@@ -84,7 +83,7 @@ func (w *wanted) replacements(prior *Model) []path.Path {
 	case !w.Static.ValueBool() && !prior.StorageClass.IsNull() && !w.Class.Equal(prior.StorageClass):
 		out = append(out, classPath)
 	}
-	if w.Access.IsUnknown() || !sameSet(accessModes(elements(w.Access)), accessModes(prior.AccessModes)) {
+	if w.Access.IsUnknown() || !sameSet(accessModes(elements(w.Access.ListValue)), accessModes(prior.AccessModes)) {
 		out = append(out, accessPath)
 	}
 	if w.Mode.IsUnknown() || modeOf(w.Mode) != modeOf(prior.VolumeMode) {
@@ -227,21 +226,4 @@ func elements(l types.List) []types.String {
 
 func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
-}
-
-// anyOrder plans the order of the state when only the order was changed: the
-// server would refuse it as a change of an immutable list.
-type anyOrder struct{}
-
-func (anyOrder) Description(context.Context) string { return "order has no meaning" }
-
-func (anyOrder) MarkdownDescription(context.Context) string { return "order has no meaning" }
-
-func (anyOrder) PlanModifyList(_ context.Context, req planmodifier.ListRequest, resp *planmodifier.ListResponse) {
-	if req.StateValue.IsNull() || req.PlanValue.IsNull() || req.PlanValue.IsUnknown() {
-		return
-	}
-	if sameSet(stringsOf(elements(req.PlanValue)), stringsOf(elements(req.StateValue))) {
-		resp.PlanValue = req.StateValue
-	}
 }

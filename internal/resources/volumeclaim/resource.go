@@ -10,8 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
@@ -137,7 +135,6 @@ func attributes() schema.Schema {
 				Optional: true, Computed: true,
 				MarkdownDescription: "Name of the storage class. Default: the cluster's default class, which the cluster fills in, perhaps later. For a claim without class use `static`. Changing it makes a new claim.",
 				Validators:          []validator.String{diags.DNSSubdomain()},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()},
 			},
 			"static": schema.BoolAttribute{
 				Optional: true,
@@ -146,7 +143,7 @@ func attributes() schema.Schema {
 				Validators: []validator.Bool{withoutClass{}},
 			},
 			"access_modes": schema.ListAttribute{
-				Optional: true, ElementType: types.StringType,
+				Optional: true, ElementType: types.StringType, CustomType: newAccessType(),
 				MarkdownDescription: "How the volume may be mounted: `ReadWriteOnce` by pods of one node, `ReadOnlyMany` and `ReadWriteMany` by many nodes, `ReadWriteOncePod` by one pod (alone in the list). " +
 					"Default `[\"ReadWriteOnce\"]`. Order has no meaning. Changing them makes a new claim.",
 				Validators: []validator.List{
@@ -155,7 +152,6 @@ func attributes() schema.Schema {
 						defaultAccess, string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod))),
 					onePodAlone{},
 				},
-				PlanModifiers: []planmodifier.List{anyOrder{}},
 			},
 			"volume_mode": schema.StringAttribute{
 				Optional:            true,
@@ -166,8 +162,7 @@ func attributes() schema.Schema {
 				Optional: true, Computed: true,
 				MarkdownDescription: "Name of the persistent volume. Set it to claim a certain volume; otherwise the cluster fills it in when the claim is bound. " +
 					"It can be set once on a claim that has no volume; changing it makes a new claim.",
-				Validators:    []validator.String{diags.DNSSubdomain()},
-				PlanModifiers: []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()},
+				Validators: []validator.String{diags.DNSSubdomain()},
 			},
 			"selector": schema.SingleNestedAttribute{
 				Optional: true,
