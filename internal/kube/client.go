@@ -45,6 +45,9 @@ type Client struct {
 	close   context.CancelFunc
 
 	pending sync.WaitGroup
+	// closing tells work that is kept back to go ahead.
+	closing   chan struct{}
+	closeOnce sync.Once
 }
 
 // NewClient makes a client. It does no I/O.
@@ -82,6 +85,7 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 		written: map[Ref]bool{},
 		closed:  ctx,
 		close:   cancel,
+		closing: make(chan struct{}),
 	}, nil
 }
 
@@ -91,6 +95,7 @@ func (c *Client) Typed() (kubernetes.Interface, error) { return c.typed() }
 
 // Close ends all watches and waits for marks that are still being written.
 func (c *Client) Close() {
+	c.closeOnce.Do(func() { close(c.closing) })
 	c.pending.Wait()
 	c.close()
 }

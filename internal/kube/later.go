@@ -14,7 +14,21 @@ var unfinished sync.WaitGroup
 
 // Finish waits for all marks that are still being written. A process calls it
 // before it ends.
-func Finish() { unfinished.Wait() }
+func Finish() {
+	finishOnce.Do(func() { close(finishing) })
+	unfinished.Wait()
+}
+
+var (
+	finishing  = make(chan struct{})
+	finishOnce sync.Once
+)
+
+// laterDelay keeps work back until the caller's answer has surely reached
+// Terraform: a process killed by what another resource does meanwhile must not
+// have marked as saved what nobody has saved. The end of the process does not
+// wait for it.
+const laterDelay = time.Second
 
 // Later runs work after the caller has returned, so that a process that dies
 // before it leaves the same as one that dies before the caller returns. Close
@@ -23,6 +37,13 @@ func (c *Client) Later(work func(context.Context) error) {
 	unfinished.Add(1)
 	c.pending.Go(func() {
 		defer unfinished.Done()
+		answered := time.NewTimer(laterDelay)
+		defer answered.Stop()
+		select {
+		case <-answered.C:
+		case <-finishing:
+		case <-c.closing:
+		}
 		ctx, cancel := context.WithTimeout(c.closed, laterTimeout)
 		defer cancel()
 		_ = work(ctx)
