@@ -28,7 +28,7 @@ var (
 // Terraform: a process killed by what another resource does meanwhile must not
 // have marked as saved what nobody has saved. The end of the process does not
 // wait for it.
-const laterDelay = time.Second
+const laterDelay = 250 * time.Millisecond
 
 // Later runs work after the caller has returned, so that a process that dies
 // before it leaves the same as one that dies before the caller returns. Close
