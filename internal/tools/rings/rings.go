@@ -15,6 +15,10 @@ import (
 )
 
 const (
+	// devicePlugin is a module of its own, as gRPC of the kubelet's version is not
+	// the provider's business.
+	devicePlugin = "internal/testkit/images/deviceplugin"
+
 	linter = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint"
 
 	// perPackage is what compiling one package takes on two cores, with a
@@ -139,7 +143,7 @@ func check(ctx context.Context, s site) result {
 func lint(ctx context.Context, s site) result {
 	// Formatting goes through folders; linting stops at the next go.mod.
 	return step("lint", func() error {
-		return golangci(ctx, s, []string{".", "internal/tools", "internal/devcluster"}, "run", "--allow-serial-runners")
+		return golangci(ctx, s, []string{".", "internal/tools", "internal/devcluster", devicePlugin}, "run", "--allow-serial-runners")
 	})
 }
 
@@ -194,7 +198,7 @@ func examples(ctx context.Context, s site) result {
 
 func unit(ctx context.Context, s site) result {
 	var total result
-	for _, module := range []string{".", "internal/tools"} {
+	for _, module := range []string{".", "internal/tools", devicePlugin} {
 		total.add(goTest(ctx, filepath.Join(s.root, module), os.Environ(), "-skip", "^TestAcc", "./..."))
 	}
 	return total

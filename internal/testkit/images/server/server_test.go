@@ -100,7 +100,9 @@ func start(ctx context.Context, t *testing.T, args ...string) (log *journal, end
 	t.Helper()
 	log = newJournal()
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, append([]string{"--port=0"}, args...), func(string) string { return "" }, log) }()
+	go func() {
+		done <- run(ctx, append([]string{"--port=0"}, args...), func(string) string { return "" }, log)
+	}()
 	return log, func() int {
 		t.Helper()
 		select {
