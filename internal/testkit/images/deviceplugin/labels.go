@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
+	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // discovered are the labels that GPU Feature Discovery and the GPU Operator put
@@ -47,12 +47,12 @@ func discovered(count int) map[string]string {
 }
 
 // label puts them on the node.
-func label(ctx context.Context, client kubernetes.Interface, node string, count int) error {
+func label(ctx context.Context, nodes typedcore.NodeInterface, node string, count int) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": discovered(count)}})
 	if err != nil {
 		return err
 	}
-	if _, err := client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := nodes.Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("label node %s: %w", node, err)
 	}
 	return nil

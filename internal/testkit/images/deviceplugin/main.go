@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
+	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	deviceplugin "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
@@ -50,11 +50,11 @@ func run(ctx context.Context, node string, count int, dir, sick string) error {
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(cfg)
+	client, err := typedcore.NewForConfig(cfg)
 	if err != nil {
 		return err
 	}
-	if err := label(ctx, client, node, count); err != nil {
+	if err := label(ctx, client.Nodes(), node, count); err != nil {
 		return err
 	}
 	p := newPlugin(node, count, sick)

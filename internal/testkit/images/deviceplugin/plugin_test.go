@@ -151,7 +151,7 @@ func TestLends(t *testing.T) {
 func TestLabels(t *testing.T) {
 	t.Parallel()
 	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "worker", Labels: map[string]string{"zone": "a"}}})
-	if err := label(t.Context(), client, "worker", 8); err != nil {
+	if err := label(t.Context(), client.CoreV1().Nodes(), "worker", 8); err != nil {
 		t.Fatal(err)
 	}
 	n, err := client.CoreV1().Nodes().Get(t.Context(), "worker", metav1.GetOptions{})
@@ -163,7 +163,7 @@ func TestLabels(t *testing.T) {
 	if diff := cmp.Diff(want, n.Labels); diff != "" {
 		t.Error(diff)
 	}
-	if err := label(t.Context(), client, "nowhere", 8); err == nil || !strings.Contains(err.Error(), "label node nowhere") {
+	if err := label(t.Context(), client.CoreV1().Nodes(), "nowhere", 8); err == nil || !strings.Contains(err.Error(), "label node nowhere") {
 		t.Errorf("a node that is not there: %v", err)
 	}
 }
