@@ -306,11 +306,17 @@ func CollectStay(ctx context.Context, r Reader, o *unstructured.Unstructured, se
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if selector == "" && o.GetKind() != "PersistentVolumeClaim" {
+		var pods []corev1.Pod
+		var err error
+		switch p, isPod := decode[corev1.Pod](o); {
+		case o.GetKind() == "Pod" && isPod:
+			pods = []corev1.Pod{*p}
+		case selector == "" && o.GetKind() != "PersistentVolumeClaim":
 			return
+		default:
+			pods, err = r.Pods(ctx, ns, selector)
+			c.note("The pods", err)
 		}
-		pods, err := r.Pods(ctx, ns, selector)
-		c.note("The pods", err)
 		s.Pods = pods
 		var on []string
 		for i := range pods {

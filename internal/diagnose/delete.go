@@ -176,10 +176,14 @@ func dependents(s Stay, subject string) []Finding {
 		if len(ending) == 1 {
 			have = "has"
 		}
+		happened := fmt.Sprintf("%s waits for %s to end.", subject, list(ending, 5))
+		if s.Object.GetKind() == "Pod" {
+			happened = subject + " has not ended yet."
+		}
 		out = append(out, Finding{
 			Reason: "PodsEnding", Subject: subject, Count: len(ending),
 			Summary:  fmt.Sprintf("%s of it %s not ended yet", plural(len(ending), "pod"), have),
-			Happened: fmt.Sprintf("%s waits for %s to end. Pods are given up to %s to stop (terminationGracePeriodSeconds).", subject, list(ending, 5), span(longestGrace(s.Pods))),
+			Happened: happened + fmt.Sprintf(" Pods are given up to %s to stop (terminationGracePeriodSeconds).", span(longestGrace(s.Pods))),
 			Do:       "Wait longer (timeouts.delete), or lower termination_grace_period_seconds.",
 			PodField: []string{"spec", "terminationGracePeriodSeconds"},
 		})

@@ -55,6 +55,17 @@ var defaults = map[[2]string]any{
 	{"onPodConditions", "status"}:                "True",
 	{"", "reclaimPolicy"}:                        "Delete",
 	{"", "volumeBindingMode"}:                    "Immediate",
+
+	{"spec", "concurrencyPolicy"}:                           "Allow",
+	{"spec", "successfulJobsHistoryLimit"}:                  int64(3),
+	{"spec", "failedJobsHistoryLimit"}:                      int64(1),
+	{"spec", "podManagementPolicy"}:                         "OrderedReady",
+	{"spec", "revisionHistoryLimit"}:                        int64(10),
+	{"persistentVolumeClaimRetentionPolicy", "whenDeleted"}: "Retain",
+	{"persistentVolumeClaimRetentionPolicy", "whenScaled"}:  "Retain",
+	{"updateStrategy", "type"}:                              "RollingUpdate",
+	{"rollingUpdate", "partition"}:                          int64(0),
+	{"rollingUpdate", "maxUnavailable"}:                     int64(1),
 }
 
 // lastApplied is kubectl's note on what it applied.

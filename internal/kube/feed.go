@@ -17,7 +17,6 @@ import (
 
 // Kinds that mlk reads and never writes.
 var (
-	Pod   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	Event = Kind{Version: "v1", Kind: "Event", Resource: "events", Namespaced: true}
 	// Namespace is read only, to tell clusters apart and to see whether it exists.
 	Namespace = Kind{Version: "v1", Kind: "Namespace", Resource: "namespaces"}

@@ -20,13 +20,19 @@ type Kind struct {
 
 // The kinds that mlk writes.
 var (
+	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
 	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
+	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
+	Service               = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
+	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
 	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
 	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
 )
 
 // frozen lists, by kind, the subtrees of an object that the server lets nobody
-// change (Kubernetes, pkg/registry/batch/job/strategy.go).
+// change (Kubernetes, pkg/registry/batch/job/strategy.go, and the validation of
+// updates in pkg/apis/{apps,core}/validation/validation.go). Of a pod some fields
+// can change; mlk makes a new one for those too.
 var frozen = map[Kind][][]string{
 	Job: {
 		{"spec", "template"},
@@ -36,6 +42,13 @@ var frozen = map[Kind][][]string{
 		{"spec", "completionMode"},
 		{"spec", "backoffLimitPerIndex"},
 		{"spec", "managedBy"},
+	},
+	Pod: {{"spec"}},
+	StatefulSet: {
+		{"spec", "selector"},
+		{"spec", "serviceName"},
+		{"spec", "podManagementPolicy"},
+		{"spec", "volumeClaimTemplates"},
 	},
 }
 

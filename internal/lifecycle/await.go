@@ -26,7 +26,9 @@ type vantage[M any, P based[M]] struct {
 	client *kube.Client
 	ref    kube.Ref
 	uid    string
-	woken  chan struct{}
+	// selector is that of the pods.
+	selector string
+	woken    chan struct{}
 
 	main, pods, events *kube.Watching
 	// last is the main object as last seen, floor the resource version of the
@@ -48,7 +50,7 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
 	}
 	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
-	if w.r.def.Pods != nil {
+	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
 		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
 	}
 	_ = level
@@ -88,8 +90,11 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	if v.last != nil {
 		seen.Live[v.ref.Kind.Kind] = v.last
 	}
+	if v.ref.Kind == kube.Pod && v.last != nil {
+		seen.Pods = podsOf([]*kube.Object{v.last})
+	}
 	if v.pods != nil {
-		if objects, err := v.pods.Matching(v.r.def.Pods(v.ref.Name)); err == nil {
+		if objects, err := v.pods.Matching(v.selector); err == nil {
 			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.uid))
 			v.recallPods(seen.Pods)
 		}
@@ -109,7 +114,7 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 	if v.ever == nil {
 		v.ever = map[types.UID]corev1.Pod{}
 	}
-	departed := ownPods(podsOf(v.pods.DepartedMatching(v.r.def.Pods(v.ref.Name))), v.uid)
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.uid)
 	for _, p := range append(departed, now...) {
 		v.ever[p.UID] = p
 	}
@@ -118,7 +123,7 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 // withDeparted adds the pods that have succeeded and are gone: what they
 // reported is still true when their Job is collected at once.
 func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
-	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.r.def.Pods(v.ref.Name))), v.uid) {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.uid) {
 		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
 		if p.Status.Phase == corev1.PodSucceeded && !present {
 			pods = append(pods, p)
@@ -137,8 +142,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	if v.pods == nil {
 		return seen
 	}
-	selector := v.r.def.Pods(v.ref.Name)
-	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, selector)
+	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, v.selector)
 	if err != nil {
 		return seen
 	}
@@ -152,7 +156,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	defer cancel()
 	// It is fine when the watch does not catch up in time: less is known then.
 	_, _ = wait.Until(ctx, v.r.clock, v.woken, func(context.Context) wait.Verdict {
-		now, err := v.pods.Matching(selector)
+		now, err := v.pods.Matching(v.selector)
 		if err != nil {
 			return wait.Of(wait.Done, "", "", "")
 		}
@@ -356,9 +360,9 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 	evidence := w.evidence()
 	if typed, err := w.client.Typed(); err == nil {
 		main := w.r.main(m)
-		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods}
-		if w.r.def.Pods != nil {
-			target.Selector = w.r.def.Pods(main.Name)
+		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods, Selector: w.r.selector(m)}
+		if main.Kind == kube.Pod {
+			target.Seen = evidence.Pods
 		}
 		seen := evidence
 		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
@@ -534,7 +538,7 @@ func phrase(v wait.Verdict) string {
 }
 
 // awaitGone waits until an object that is being deleted is gone.
-func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, purpose string) diag.Diagnostics {
+func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string) diag.Diagnostics {
 	woken := make(chan struct{}, 1)
 	watching := client.Watch(ref.Kind, ref.Namespace, woken)
 	defer watching.Stop()
@@ -558,21 +562,17 @@ func (r *Resource[M, P]) awaitGone(ctx context.Context, client *kube.Client, ref
 	if err == nil {
 		return nil
 	}
-	return r.blocked(ctx, client, ref, last, purpose, r.clock.Since(start))
+	return r.blocked(ctx, client, m, ref, last, purpose, r.clock.Since(start))
 }
 
 // blocked names what keeps an object from being deleted.
-func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, purpose string, waited time.Duration) diag.Diagnostics {
+func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, m P, ref kube.Ref, live *kube.Object, purpose string, waited time.Duration) diag.Diagnostics {
 	cancelled := isCancelled(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	stay, notes := diagnose.Stay{Object: live, Now: r.clock.Now()}, []string(nil)
 	if typed, err := client.Typed(); err == nil {
-		selector := ""
-		if r.def.Pods != nil {
-			selector = r.def.Pods(ref.Name)
-		}
-		stay, notes = diagnose.CollectStay(ctx, diagnose.NewReader(typed), live, selector)
+		stay, notes = diagnose.CollectStay(ctx, diagnose.NewReader(typed), live, r.selector(m))
 	}
 	msg := diags.Message{
 		Summary: clip(fmt.Sprintf("%s is still being deleted after %s", ref, waited.Round(time.Second))),
@@ -597,12 +597,13 @@ func (r *Resource[M, P]) blocked(ctx context.Context, client *kube.Client, ref k
 
 // awaitNoPods waits until the pods of an earlier object of the same name are
 // gone: a Job made anew over its old pods can stay without pods for ever
-// (kubernetes/kubernetes#142142).
-func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, ref kube.Ref) diag.Diagnostics {
-	if r.def.Pods == nil {
+// (kubernetes/kubernetes#142142). Other kinds adopt them.
+func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, m P, ref kube.Ref) diag.Diagnostics {
+	selector := r.selector(m)
+	if selector == "" || ref.Kind != kube.Job {
 		return nil
 	}
-	left, err := client.ReadMatching(ctx, kube.Pod, ref.Namespace, r.def.Pods(ref.Name))
+	left, err := client.ReadMatching(ctx, kube.Pod, ref.Namespace, selector)
 	if err != nil || len(left) == 0 {
 		return nil // without the right to list pods nothing can be said
 	}
@@ -611,7 +612,7 @@ func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, r
 	defer watching.Stop()
 	var last []*kube.Object
 	_, err = wait.Until(ctx, r.clock, woken, func(ctx context.Context) wait.Verdict {
-		if last, err = client.List(ctx, kube.Pod, ref.Namespace, r.def.Pods(ref.Name)); err == nil && len(last) == 0 {
+		if last, err = client.List(ctx, kube.Pod, ref.Namespace, selector); err == nil && len(last) == 0 {
 			return wait.Of(wait.Done, "", "", "")
 		}
 		return wait.Of(wait.Progressing, "", "", "")
@@ -630,6 +631,6 @@ func (r *Resource[M, P]) awaitNoPods(ctx context.Context, client *kube.Client, r
 		Summary:  clip(fmt.Sprintf("Pods of an earlier %s are still there", ref)),
 		Happened: "A new object of that name cannot be made over them: " + names + ".",
 		Stands:   "Nothing was changed.",
-		Do:       fmt.Sprintf("Delete them: kubectl delete pods -n %s -l %s", ref.Namespace, r.def.Pods(ref.Name)),
+		Do:       fmt.Sprintf("Delete them: kubectl delete pods -n %s -l %s", ref.Namespace, selector),
 	}.Error()}
 }

@@ -53,8 +53,11 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	// Look at everything before anything is written, so that a refusal leaves nothing.
-	for _, w := range want {
-		resp.Diagnostics.Append(r.makeRoom(ctx, client, m, w)...)
+	alone := false
+	for i, w := range want {
+		free, ds := r.makeRoom(ctx, client, m, w, alone)
+		resp.Diagnostics.Append(ds...)
+		alone = alone || i == 0 && free
 		if resp.Diagnostics.HasError() {
 			return
 		}
@@ -81,24 +84,35 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 
 // makeRoom looks at an object that exists under the name of a new one: it waits
 // for one that is being deleted, takes over what a killed apply left, and
-// refuses everything else.
-func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P, w rendered) diag.Diagnostics {
+// refuses everything else. It reports whether there is none. An object beside
+// the main one that is left alone, without it, is taken over as it is: whoever
+// else owned it would have the main object too.
+func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P, w rendered, alone bool) (free bool, ds diag.Diagnostics) {
 	live, err := client.Get(ctx, w.ref)
 	if err != nil {
-		return r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
+		return false, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
 	}
 	if live != nil && live.GetDeletionTimestamp() != nil {
-		if ds := r.awaitGone(ctx, client, w.ref, live, "to be deleted before it can be made anew"); ds.HasError() {
-			return ds
+		if ds := r.awaitGone(ctx, client, m, w.ref, live, "to be deleted before it can be made anew"); ds.HasError() {
+			return false, ds
 		}
 		live = nil
 	}
 	if live == nil {
-		return r.awaitNoPods(ctx, client, w.ref)
+		return true, r.awaitNoPods(ctx, client, m, w.ref)
 	}
 	if live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
-		return diag.Diagnostics{r.foreign(w.ref, live)}
+		return false, diag.Diagnostics{r.foreign(w.ref, live)}
 	}
+	if alone {
+		return false, nil
+	}
+	return false, r.takeOverLeft(ctx, client, m, w, live)
+}
+
+// takeOverLeft refuses an object of ours unless a killed apply of the same
+// configuration left it.
+func (r *Resource[M, P]) takeOverLeft(ctx context.Context, client *kube.Client, m P, w rendered, live *kube.Object) diag.Diagnostics {
 	if _, recorded := live.GetAnnotations()[RecordedAnnotation]; recorded {
 		return diag.Diagnostics{r.elsewhere(w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
 	}

@@ -64,9 +64,10 @@ type Definition[M any] struct {
 
 	// ObjectName is the name of the main object when it is not "name".
 	ObjectName func(m *M) string
-	// Pods is the label selector of the pods that belong to the main object of
-	// that name, in its namespace.
-	Pods func(objectName string) string
+	// Pods is the label selector of the pods that belong to the main object, in
+	// its namespace. Of those only the ones count that it controls, and those that
+	// nobody does. A main object that is a pod itself needs none.
+	Pods func(m *M) string
 	// PodTemplate is where the pod template is: "Job", "spec", "template".
 	PodTemplate []string
 	// Trusts reports whether at this level of wait_for the cluster's own

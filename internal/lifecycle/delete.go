@@ -92,7 +92,7 @@ func (r *Resource[M, P]) remove(ctx context.Context, client *kube.Client, m P, r
 	case !existed:
 		return nil
 	}
-	return r.awaitGone(ctx, client, ref, live, "to be deleted")
+	return r.awaitGone(ctx, client, m, ref, live, "to be deleted")
 }
 
 // replaced reports whether an object is no longer there: a conflict alone may

@@ -36,7 +36,7 @@ func drifted(want []rendered, live kube.Live) []drift {
 		if o == nil {
 			continue
 		}
-		for _, segs := range kube.Drift(w.obj.Object, o.Object) {
+		for _, segs := range kube.Drift(w.obj.Object, kube.Declared(o.Object, w.obj.Object)) {
 			if len(segs) == 3 && segs[0] == "metadata" && isMark(segs[2]) {
 				continue
 			}

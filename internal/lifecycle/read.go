@@ -100,7 +100,8 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if len(live) == 0 {
+	if live[r.mainOf(ctx, req.State, mem)] == nil {
+		// What is left without its main object is taken up when that is made anew.
 		r.vanished(ctx, client, P(m), &mem, s, resp)
 		return
 	}
@@ -144,11 +145,16 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 // look gathers what Observe and Ready judge by.
 func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
 	seen := Seen{Live: byKey(live), Now: r.clock.Now()}
-	if r.def.Pods == nil {
+	main := r.main(m)
+	if main.Kind == kube.Pod {
+		seen.Pods = podsOf([]*kube.Object{live[main]})
 		return seen
 	}
-	main := r.main(m)
-	objects, err := client.ReadMatching(ctx, kube.Pod, main.Namespace, r.def.Pods(main.Name))
+	selector := r.selector(m)
+	if selector == "" {
+		return seen
+	}
+	objects, err := client.ReadMatching(ctx, kube.Pod, main.Namespace, selector)
 	if err != nil {
 		// Pods only add to what the object itself says: without the right to list
 		// them there is simply less to tell.
@@ -156,6 +162,14 @@ func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, liv
 	}
 	seen.Pods = podsOf(objects)
 	return seen
+}
+
+// selector is that of the pods of the main object; "" when it has none.
+func (r *Resource[M, P]) selector(m P) string {
+	if r.def.Pods == nil {
+		return ""
+	}
+	return r.def.Pods((*M)(m))
 }
 
 func byKey(live map[kube.Ref]*kube.Object) kube.Live {
@@ -172,7 +186,7 @@ func podsOf(objects []*kube.Object) []corev1.Pod {
 	pods := make([]corev1.Pod, 0, len(objects))
 	for _, o := range objects {
 		var p corev1.Pod
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &p) == nil {
+		if o != nil && runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &p) == nil {
 			pods = append(pods, p)
 		}
 	}

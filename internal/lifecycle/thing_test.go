@@ -133,7 +133,7 @@ func thingDefinition() lifecycle.Definition[thing] {
 		},
 		WaitFor:     []string{"created", "completed"},
 		Replace:     []path.Path{path.Root("image"), path.Root("env"), path.Root("memory")},
-		Pods:        func(name string) string { return "batch.kubernetes.io/job-name=" + name },
+		Pods:        func(m *thing) string { return "batch.kubernetes.io/job-name=" + m.Name.ValueString() },
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == "completed" },
 		Vanished: func(m *thing, c lifecycle.Circumstances) lifecycle.Fate {

@@ -123,7 +123,7 @@ func Definition() lifecycle.Definition[Model] {
 		},
 		Replace:     replacing(),
 		ObjectName:  func(m *Model) string { return m.RunName.ValueString() },
-		Pods:        func(run string) string { return "batch.kubernetes.io/job-name=" + run },
+		Pods:        func(m *Model) string { return "batch.kubernetes.io/job-name=" + m.RunName.ValueString() },
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
 		Waits:       waits,

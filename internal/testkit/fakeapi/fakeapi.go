@@ -39,6 +39,9 @@ import (
 var kinds = map[string]schema.GroupVersionKind{
 	"jobs":                   {Group: "batch", Version: "v1", Kind: "Job"},
 	"storageclasses":         {Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass"},
+	"cronjobs":               {Group: "batch", Version: "v1", Kind: "CronJob"},
+	"statefulsets":           {Group: "apps", Version: "v1", Kind: "StatefulSet"},
+	"services":               {Version: "v1", Kind: "Service"},
 	"persistentvolumeclaims": {Version: "v1", Kind: "PersistentVolumeClaim"},
 	"pods":                   {Version: "v1", Kind: "Pod"},
 	"events":                 {Version: "v1", Kind: "Event"},
