@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	batchv1 "k8s.io/api/batch/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -28,8 +31,12 @@ const hashLength = 8
 // makers are the attributes that make a run, besides name, run_name and the
 // part of patch that is about the same fields.
 func makers() []string {
-	return append(podspec.Names(), "restart_policy", "pod_failure_policy", "triggers")
+	return slices.Concat(podspec.Names(), jobspec.Frozen(), append(judged(), "triggers"))
 }
+
+// judged are the makers of which only a look at the value tells whether they
+// make another run: they have a default, or move with another attribute.
+func judged() []string { return []string{"restart_policy", "completion_mode", "completions"} }
 
 // runName is the name of the run that a configuration makes. A test pins it:
 // a provider that named runs otherwise would run finished ones again.
@@ -40,8 +47,14 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 			tree[n] = v
 		}
 	}
-	if tree["restart_policy"] == restartNever {
+	if tree["restart_policy"] == jobspec.RestartNever {
 		delete(tree, "restart_policy")
+	}
+	if tree["completion_mode"] == string(batchv1.NonIndexedCompletion) {
+		delete(tree, "completion_mode")
+	}
+	if resizable(inputs) {
+		delete(tree, "completions")
 	}
 	if p := frozenPatch(inputs["patch"]); len(p) > 0 {
 		tree["patch"] = p
@@ -55,6 +68,15 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 	return name + "-" + hash, nil
 }
 
+// resizable reports whether the number of pods can change while the run exists:
+// in an indexed Job all of whose indexes run at a time.
+func resizable(inputs map[string]attr.Value) bool {
+	mode, _ := inputs["completion_mode"].(types.String)
+	n, _ := inputs["completions"].(types.Int32)
+	at, _ := inputs["parallelism"].(types.Int32)
+	return mode.ValueString() == jobspec.Indexed && !n.IsNull() && !n.IsUnknown() && n.Equal(at)
+}
+
 // plan names the run, and replaces it where what makes it changes.
 func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	if p.Destroy {
@@ -62,7 +84,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	}
 	names := append(makers(), "name", "run_name", "patch")
 	inputs := make(map[string]attr.Value, len(names))
-	for _, n := range names {
+	for _, n := range append(slices.Clone(names), "parallelism") {
 		var v attr.Value
 		p.Diagnostics.Append(p.Config.GetAttribute(ctx, path.Root(n), &v)...)
 		inputs[n] = v
@@ -87,7 +109,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	changed := replaceByValue(ctx, p, inputs)
 	if !declared {
 		for _, n := range append(makers(), "name") {
-			changed = changed || n != "restart_policy" && p.Changed(path.Root(n))
+			changed = changed || !slices.Contains(judged(), n) && p.Changed(path.Root(n))
 		}
 		if !changed && len(unknown) == 0 && !p.Prior.RunName.IsNull() {
 			setRunName(ctx, p, p.Prior.RunName)
@@ -109,15 +131,22 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 }
 
 // replaceByValue asks for replacement where only a look at the values tells:
-// restart_policy has a default, and patch may say things that change in place.
+// restart_policy and completion_mode have a default, completions may move with parallelism, and patch
+// may say things that change in place.
 func replaceByValue(ctx context.Context, p *lifecycle.Planning[Model], inputs map[string]attr.Value) bool {
-	var priorPolicy types.String
 	var priorPatch attr.Value
-	p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root("restart_policy"), &priorPolicy)...)
 	p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root("patch"), &priorPatch)...)
 	changed := false
-	if v, ok := inputs["restart_policy"].(types.String); ok && !v.IsUnknown() && restartPolicy(v) != restartPolicy(priorPolicy) {
-		p.RequiresReplace.Append(path.Root("restart_policy"))
+	for n, meaning := range map[string]func(types.String) string{"restart_policy": jobspec.RestartPolicy, "completion_mode": jobspec.CompletionMode} {
+		var prior types.String
+		p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root(n), &prior)...)
+		if v, ok := inputs[n].(types.String); ok && !v.IsUnknown() && meaning(v) != meaning(prior) {
+			p.RequiresReplace.Append(path.Root(n))
+			changed = true
+		}
+	}
+	if p.Changed(path.Root("completions")) && !resizable(inputs) {
+		p.RequiresReplace.Append(path.Root("completions"))
 		changed = true
 	}
 	if p.Changed(path.Root("patch")) && !reflect.DeepEqual(frozenPatch(inputs["patch"]), frozenPatch(priorPatch)) {

@@ -75,6 +75,8 @@ func TestRunNameFollowsMeaning(t *testing.T) {
 		"quantities in other words": {"resources": config{"requests": config{"cpu": "1", "memory": "1024Mi"}}},
 		"order of exit codes":       {"pod_failure_policy": []any{config{"action": "FailJob", "on_exit_codes": config{"operator": "In", "values": []any{42, 3}}}}},
 		"the default said":          {"restart_policy": "Never"},
+		"the default mode said":     {"completion_mode": "NonIndexed"},
+		"how many at a time":        {"parallelism": 3},
 		"order of keys":             {"env": config{"B": "2", "A": "1"}},
 		"changed in place": {
 			"labels": config{"a": "b"}, "annotations": config{"a": "b"}, "backoff_limit": 0, "active_deadline_seconds": 5,
@@ -118,6 +120,11 @@ func TestRunNameChangesWithTheRun(t *testing.T) {
 		"patch directive":     {"patch": config{"Job": config{"spec": config{"$patch": "replace", "template": config{"spec": config{"hostIPC": true, "priority": 7, "nodeName": nil}}}}}},
 		"patch of the mode":   {"patch": config{"Job": config{"spec": config{"completionMode": "Indexed", "template": config{"spec": config{"hostIPC": true, "priority": 7, "nodeName": nil}}}}}},
 		"completions":         {"patch": config{"Job": config{"spec": config{"completions": 2, "template": config{"spec": config{"hostIPC": true, "priority": 7, "nodeName": nil}}}}}},
+		"numbered pods":       {"completion_mode": "Indexed", "completions": 2, "parallelism": 2},
+		"more than at a time": {"completion_mode": "Indexed", "completions": 3, "parallelism": 2},
+		"completions said":    {"completions": 4},
+		"limit per index":     {"completion_mode": "Indexed", "completions": 2, "parallelism": 2, "backoff_limit_per_index": 1},
+		"who has to succeed":  {"completion_mode": "Indexed", "completions": 2, "parallelism": 2, "success_policy": []any{config{"succeeded_count": 1}}},
 		"template to nothing": {"patch": config{"Job": config{"spec": nil}}},
 	} {
 		run := runName(t, with(vector, more))
@@ -166,6 +173,21 @@ func TestPlanKeepsTheRun(t *testing.T) {
 	}
 }
 
+// TestAGangIsResizedInPlace: where all indexes run at a time, Kubernetes changes
+// their number.
+func TestAGangIsResizedInPlace(t *testing.T) {
+	t.Parallel()
+	sized := func(n int) config {
+		return with(vector, config{"completion_mode": "Indexed", "completions": n, "parallelism": n})
+	}
+	w := newWorld(t)
+	w.apply(t, sized(2))
+	out := w.Plan(t.Context(), sized(4))
+	if len(out.Replace) > 0 || !out.Changed || planned(out, "run_name") != runName(t, sized(2)) {
+		t.Errorf("changed %v, replaced for %v, run_name %q", out.Changed, out.Replace, planned(out, "run_name"))
+	}
+}
+
 func TestPlanReplacesTheRun(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -184,6 +206,8 @@ func TestPlanReplacesTheRun(t *testing.T) {
 		"an unknown patch":  {vector, with(vector, config{"patch": notKnown{}}), "patch", "", "patch"},
 		"unknown in patch":  {vector, with(vector, config{"patch": config{"Job": config{"spec": config{"template": notKnown{}}}}}), "patch", "", "patch.Job.spec.template"},
 		"an unknown name":   {vector, with(vector, config{"run_name": notKnown{}}), "run_name", "", "run_name"},
+		"numbered pods":     {vector, with(vector, config{"completion_mode": "Indexed", "completions": 2, "parallelism": 2}), "completion_mode", runName(t, with(vector, config{"completion_mode": "Indexed", "completions": 2, "parallelism": 2})), ""},
+		"completions":       {vector, with(vector, config{"completions": 2}), "completions", runName(t, with(vector, config{"completions": 2})), ""},
 		"an unknown memory": {vector, with(vector, config{"shared_memory": notKnown{}}), "shared_memory", "", "shared_memory"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,9 @@ func TestValidate(t *testing.T) {
 	t.Parallel()
 	rule := func(r config) config { return config{"pod_failure_policy": []any{r}} }
 	codes := func(c config) config { return rule(config{"action": "FailJob", "on_exit_codes": c}) }
+	indexed := func(c config) config {
+		return with(config{"completion_mode": "Indexed", "completions": 4, "parallelism": 4}, c)
+	}
 	for name, tc := range map[string]struct {
 		more config
 		want string // part of the one diagnostic; "" for none
@@ -42,6 +45,15 @@ func TestValidate(t *testing.T) {
 		"no rules":                   {config{"pod_failure_policy": []any{}}, "pod_failure_policy"},
 		"index of no indexed Job":    {rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), "limit per index"},
 		"index of a patched Job":     {with(rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), config{"patch": config{"Job": config{"spec": config{"backoffLimitPerIndex": 1}}}}), ""},
+		"index with a limit":         {with(rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), indexed(config{"backoff_limit_per_index": 1})), ""},
+		"limit of no index":          {config{"backoff_limit_per_index": 1}, "backoff_limit_per_index needs an indexed Job"},
+		"success of no index":        {config{"success_policy": []any{config{"succeeded_count": 1}}}, "success_policy needs an indexed Job"},
+		"success of nothing":         {indexed(config{"success_policy": []any{config{}}}), "succeeded_count"},
+		"indexes without a number":   {config{"completion_mode": "Indexed", "parallelism": 4}, "needs completions"},
+		"indexes and restarts":       {indexed(config{"backoff_limit_per_index": 1, "restart_policy": "OnFailure"}), "needs restart_policy"},
+		"failed without limit":       {indexed(config{"max_failed_indexes": 1}), "needs backoff_limit_per_index"},
+		"more failed than there are": {indexed(config{"backoff_limit_per_index": 1, "max_failed_indexes": 5}), "more than there are indexes"},
+		"replaced too early":         {with(codes(config{"operator": "In", "values": []any{1}}), config{"pod_replacement_policy": "TerminatingOrFailed"}), "pod_replacement_policy"},
 		"rules not known":            {config{"pod_failure_policy": notKnown{}, "restart_policy": notKnown{}}, ""},
 		"codes not known":            {codes(config{"container": notKnown{}, "operator": notKnown{}, "values": notKnown{}}), ""},
 		"conditions not known":       {rule(config{"action": "Ignore", "on_pod_conditions": notKnown{}}), ""},
