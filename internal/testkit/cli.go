@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,9 @@ type CLI struct {
 	Variables map[string]string
 	// Env is added to the environment, "NAME=value".
 	Env []string
+	// Patience bounds one command. 0 is three minutes: a test that hangs should
+	// say which.
+	Patience time.Duration
 
 	t      testing.TB
 	binary string
@@ -31,7 +35,7 @@ type CLI struct {
 	data   string
 }
 
-// cliTimeout bounds one command: a test that hangs should say which.
+// cliTimeout is the default of Patience.
 const cliTimeout = 3 * time.Minute
 
 // NewCLI copies the configuration in the folder source and initialises it.
@@ -178,7 +182,7 @@ type Running struct {
 func (c *CLI) Start(args ...string) *Running {
 	c.t.Helper()
 	// The test's own context ends before its clean-up, which may run commands too.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), cliTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), cmp.Or(c.Patience, cliTimeout))
 	r := &Running{cancel: cancel}
 	r.Cmd = exec.CommandContext(ctx, c.binary, args...)
 	r.Dir, r.Env = c.Dir, c.environment()

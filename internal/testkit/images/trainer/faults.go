@@ -19,7 +19,7 @@ func (t *training) misbehave(ctx context.Context) error {
 		defer runtime.KeepAlive(taken)
 	}
 	if t.o.fill != "" {
-		if err := fill(t.o.fill, t.say); err != nil {
+		if err := fill(t.o.fill, t.o.fillSize); err != nil {
 			return err
 		}
 	}
@@ -48,20 +48,18 @@ func take(n int64) [][]byte {
 	return taken
 }
 
-// fill writes into a folder until nothing more fits.
-func fill(dir string, say func(string, ...any)) error {
+// fill writes n bytes into a folder, or fewer when nothing more fits.
+func fill(dir string, n int64) error {
 	f, err := os.Create(filepath.Join(dir, "shard-0.bin"))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	block := make([]byte, chunk)
-	for written := 0; ; written += len(block) {
+	for written := int64(0); written < n; written += chunk {
 		if _, err := f.Write(block); err != nil {
-			return fmt.Errorf("after %d MiB: %w", written>>20, err)
-		}
-		if written%(16*chunk) == 0 {
-			say("wrote %d MiB into %s", (written+chunk)>>20, dir)
+			return fmt.Errorf("cannot save after %d MiB: %w", written>>20, err)
 		}
 	}
+	return f.Close()
 }

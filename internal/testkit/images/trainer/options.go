@@ -31,6 +31,7 @@ type options struct {
 	exit          int
 	allocate      int64
 	fill          string
+	fillSize      int64
 	hang          bool
 	ignoreSigterm bool
 
@@ -46,7 +47,7 @@ type options struct {
 // call without a script may have all of them.
 func parse(args []string, getenv func(string) string) (options, error) {
 	o := options{gpus: visible(getenv("NVIDIA_VISIBLE_DEVICES"))}
-	var perNode, allocate string
+	var perNode, allocate, fillSize string
 	f := flag.NewFlagSet("trainer", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&perNode, "nproc-per-node", orElse(getenv("PET_NPROC_PER_NODE"), "1"), "processes on this node: a number, or gpu")
@@ -58,8 +59,9 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	f.BoolVar(&o.report, "report", false, "report GPUs, ranks and the checkpoint it resumed from as well")
 	f.IntVar(&o.at, "at", 0, "the epoch after which the faults below happen")
 	f.IntVar(&o.exit, "exit", 0, "exit with this code")
-	f.StringVar(&allocate, "allocate", "", "take this much memory, such as 512Mi")
-	f.StringVar(&o.fill, "fill", "", "write into this folder until it is full")
+	f.StringVar(&allocate, "allocate", "0", "take this much memory, such as 512Mi")
+	f.StringVar(&o.fill, "fill", "", "write into this folder")
+	f.StringVar(&fillSize, "fill-size", "256Mi", "write this much at most; what is smaller is full before")
 	f.BoolVar(&o.hang, "hang", false, "do nothing from then on")
 	f.BoolVar(&o.ignoreSigterm, "ignore-sigterm", false, "go on when asked to stop")
 	f.DurationVar(&o.patience, "rendezvous-timeout", 5*time.Minute, "how long to wait for the other ranks")
@@ -81,10 +83,10 @@ func parse(args []string, getenv func(string) string) (options, error) {
 		errs = append(errs, err)
 		o.processes = n
 	}
-	if allocate != "" {
-		n, err := size(allocate)
+	for text, to := range map[string]*int64{allocate: &o.allocate, fillSize: &o.fillSize} {
+		n, err := size(text)
 		errs = append(errs, err)
-		o.allocate = n
+		*to = n
 	}
 	errs = append(errs, o.place(getenv))
 	return o, errors.Join(errs...)

@@ -1,0 +1,75 @@
+package kind_test
+
+import (
+	"context"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+)
+
+// Each way to fail is explained with what a real kubelet, runtime, registry and
+// scheduler say.
+func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
+	t.Parallel()
+	const tainted = "run `terraform untaint"
+	for name, want := range map[string][]string{
+		"ExitCode": {
+			"failed: container main exited with code 42", "ended with exit code 42", "does not try again (backoffLimit 0)",
+			"Last lines of its log:", "epoch 20/", "asked to exit with 42", tainted,
+		},
+		"OOMKilled": {
+			"failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Mi (OOMKilled, exit code 137)",
+			"allocating 512 MiB", tainted,
+		},
+		"NoRegistry":    {"registry registry.mlk.invalid", "cannot be pulled onto node", "no such host", tainted},
+		"ImageNotFound": {"failed: the image of container main does not exist", `image = "localhost:5000/team/trainer:2.l"`, "not found", tainted},
+		"NeverPulled":   {"(image_pull_policy)", "mlk.dev/trainer:nope", tainted},
+		"WrongCommand":  {"failed: ", "command", "trian", "executable file not found", tainted},
+		"InitContainer": {"failed: init container fetch exited with code 1", "no such data set: open /data/imagenet: no such file or directory", tainted},
+		"MemoryVolumeFull": {
+			"failed: ", "(volumes", "no space left on device", tainted,
+		},
+		"DiskVolumeFull":  {"failed: ", "(volumes", "scratch", "16Mi", tainted},
+		"SecretForEnv":    {`failed: secret hf, which container main needs`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
+		"SecretForVolume": {"secret s3-keys", "(volumes", `secret "s3-keys" not found`, tainted},
+		"TooManyGPUs": {
+			"is not running after 15s: no node has 9 GPUs", "(gpu.count)", "cannot be scheduled. It asks for 9 GPUs (nvidia.com/gpu)",
+			"2 Insufficient nvidia.com/gpu", tainted, "Lower gpu.count",
+		},
+		"IgnoresSIGTERM": {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 10", tainted},
+		"Liveness":       {"liveness", "connection refused", tainted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var variables []string
+			if name == "ImageNotFound" {
+				variables = []string{"node", registry(t)}
+			}
+			s := newScene(t, "", variables...)
+			explains(t, s.Apply(), want...)
+		})
+	}
+}
+
+// registry starts a server on port 5000 of a worker: a registry that answers,
+// and has nothing.
+func registry(t *testing.T) (node string) {
+	t.Helper()
+	k := testkit.NewKind(t)
+	node = k.Workers()[0].Name
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "registry"}, Spec: corev1.PodSpec{
+		HostNetwork: true, NodeSelector: map[string]string{corev1.LabelHostname: node},
+		Containers: []corev1.Container{{Name: "main", Image: testkit.Server, Args: []string{"--port=5000"}}},
+	}}
+	if _, err := k.Kube.CoreV1().Pods(k.Namespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	k.Until("the registry serves", func(ctx context.Context) (bool, error) {
+		p, err := k.Kube.CoreV1().Pods(k.Namespace).Get(ctx, "registry", metav1.GetOptions{})
+		return err == nil && p.Status.Phase == corev1.PodRunning, err
+	})
+	return node
+}

@@ -1,0 +1,20 @@
+terraform {
+  required_providers {
+    mlk = {
+      source = "mlkube/mlk"
+    }
+  }
+}
+
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_job" "run" {
+  name          = "train"
+  namespace     = var.namespace
+  image         = "mlk.dev/trainer:dev"
+  args          = ["--exit=42"]
+  backoff_limit = 0
+  wait_for      = "completed"
+}
