@@ -57,6 +57,9 @@ func (c *cause) explain() int {
 			said = last
 		}
 		if s.match.MatchString(said) {
+			if s.match == noSpace && c.volumeFull(words) {
+				return s.rank
+			}
 			f.Reason = s.reason
 			f.Summary = c.what + " " + s.clause
 			f.Happened = fmt.Sprintf("%s of %s ended with %s%s: it %s.", upperFirst(c.what), podSubject(c.pod), exitText(t), ranMark, s.clause)
@@ -169,7 +172,7 @@ var signs = []sign{
 		rankCause, func(c *cause) []string { return acceleratorField(c.spec, c.name) },
 	},
 	{
-		regexp.MustCompile(`out of shared memory|insufficient shared memory|DataLoader worker.*Bus error|unable to open shared memory object|No space left on device.*/dev/shm|/dev/shm.*No space left`),
+		regexp.MustCompile(`out of shared memory|insufficient shared memory|DataLoader worker.*Bus error|unable to open shared memory object|(?i:no space left on device.*/dev/shm|/dev/shm.*no space left)`),
 		"SharedMemoryFull", "ran out of shared memory",
 		"Raise shared_memory, or use fewer data loader workers.",
 		rankCause, shmField,
@@ -204,7 +207,7 @@ var signs = []sign{
 		rankCause, imageField,
 	},
 	{
-		regexp.MustCompile(`No space left on device`),
+		noSpace,
 		"DiskFull", "ran out of disk space",
 		"See which path it wrote to: grow that volume, or write to one instead of the container's own file system.",
 		rankCause, nil,

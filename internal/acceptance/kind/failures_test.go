@@ -30,7 +30,7 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 		"WrongCommand":  {"failed: ", "command", "trian", "executable file not found", tainted},
 		"InitContainer": {"failed: init container fetch exited with code 1", "no such data set: open /data/imagenet: no such file or directory", tainted},
 		"MemoryVolumeFull": {
-			"failed: ", "(volumes", "no space left on device", tainted,
+			"failed: container main filled volume scratch", "(volumes", "at 16Mi", "no space left on device", tainted,
 		},
 		"DiskVolumeFull":  {"failed: ", "(volumes", "scratch", "16Mi", tainted},
 		"SecretForEnv":    {`failed: secret hf, which container main needs`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
