@@ -78,6 +78,38 @@ func TestAccKindTrains(t *testing.T) { // pains 1, 19
 	s.noChanges()
 }
 
+// The ranks of a gang find each other through a headless Service, each on a node
+// of its own because it takes all of that one's GPUs.
+func TestAccKindGang(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "")
+	_, err := s.Kube.CoreV1().Services(s.Namespace).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "gang"},
+		Spec: corev1.ServiceSpec{
+			ClusterIP: corev1.ClusterIPNone, Selector: map[string]string{"batch.kubernetes.io/job-name": "gang"}, PublishNotReadyAddresses: true,
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.MustApply()
+	want := map[string]any{"result": map[string]any{"accuracy": "0.55", "gpus": "8", "ranks": "2", "resumed_from": ""}}
+	if diff := cmp.Diff(want, s.outputs()); diff != "" {
+		t.Error(diff)
+	}
+	nodes := map[string]bool{}
+	for _, p := range s.pods() {
+		nodes[p.Spec.NodeName] = true
+		if said := s.Log(t.Context(), p.Name, "main"); !strings.Contains(said, "met 2 ranks at gang-0.gang:29500") {
+			t.Errorf("pod %s: %s", p.Name, said)
+		}
+	}
+	if len(nodes) != 2 {
+		t.Errorf("the ranks ran on %v, want two nodes", nodes)
+	}
+	s.noChanges()
+}
+
 // A pod is killed in the middle of its training: the Job makes another, that one
 // resumes, and the apply ends well without having noticed.
 func TestAccKindResumes(t *testing.T) { // pain 2
