@@ -18,7 +18,7 @@ resource "mlk_training_job" "run" {
   image         = "mlk.dev/trainer:dev"
   args          = ["--epochs=20", "--report"]
   env           = { WORLD_SIZE = "2", MASTER_ADDR = "gang-0.gang", MASTER_PORT = "29500" }
-  gpu           = { count = 8 }
+  gpu           = { count = 5 }
   backoff_limit = 0
   wait_for      = "completed"
   patch = { Job = { spec = {
