@@ -59,6 +59,14 @@ func rings() []ring {
 			name: "acceptance", takes: 15 * time.Minute, needsCLI: true, run: acceptance,
 			builds: map[string][]string{".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"}},
 		},
+		{
+			name: "engines", takes: 5 * time.Minute, needsCLI: true, run: engines,
+			builds: map[string][]string{
+				".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"},
+				"internal/devcluster/engines/jobset": {"tool"},
+				"internal/devcluster/engines/kueue":  {"-tags=exclude_scheduler_library", "tool"},
+			},
+		},
 	}
 }
 
@@ -208,32 +216,63 @@ func unit(ctx context.Context, s site) result {
 // more than there are processors, because they mostly wait for the cluster.
 const acceptanceParallel = "8"
 
+// needEngines are the tests that want JobSet and Kueue on the cluster.
+const needEngines = "^TestAccEngine"
+
 // acceptance runs what talks to an API server: the local cluster's own tests,
 // then the provider's.
 func acceptance(ctx context.Context, s site) (total result) {
-	targets := []string{"install"}
-	if s.cluster == "devcluster" {
-		targets = []string{"build", "install"}
+	env, failed := ready(ctx, s, "build")
+	if failed.failed > 0 {
+		return failed
 	}
-	for _, target := range targets {
+	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
+		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-skip", needEngines, "./..."))
+	}
+	total.add(onCluster(ctx, s, env, nil, "-run", "^TestAcc", "-skip", needEngines))
+	return total
+}
+
+// engines runs the tests that acceptance leaves out, on a cluster with engines.
+func engines(ctx context.Context, s site) (total result) {
+	env, failed := ready(ctx, s, "build", "engines")
+	if failed.failed > 0 {
+		return failed
+	}
+	env = append(env, "DEVCLUSTER_ENGINES="+filepath.Join(s.root, "bin", "engines"))
+	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
+		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-run", needEngines, "./..."))
+	}
+	total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kueue"}, "-run", needEngines))
+	return total
+}
+
+// ready builds what acceptance tests run with, and returns their environment. The
+// targets are for the local cluster.
+func ready(ctx context.Context, s site, targets ...string) ([]string, result) {
+	if s.cluster != "devcluster" {
+		targets = nil
+	}
+	for _, target := range append(targets, "install") {
 		if got := prepare(target, func() error { return makeTarget(ctx, s, target) }); got.failed > 0 {
-			return got
+			return nil, got
 		}
 	}
 	c, err := cli.Find(ctx, s.root)
 	if err != nil {
-		return step("terraform", func() error { return err })
+		return nil, step("terraform", func() error { return err })
 	}
-	env := append(c.AcceptanceEnv(), "MLK_DEVCLUSTER="+filepath.Join(s.root, "bin", "devcluster"))
-	args := append(append([]string{"-run", "^TestAcc", "-parallel", acceptanceParallel}, s.testArgs...), "./...")
+	return append(c.AcceptanceEnv(), "MLK_DEVCLUSTER="+filepath.Join(s.root, "bin", "devcluster")), result{}
+}
 
+// onCluster runs tests of the provider on the cluster that was asked for. up are
+// arguments for starting a local one.
+func onCluster(ctx context.Context, s site, env, up []string, args ...string) (total result) {
+	args = append(append(append(args, "-parallel", acceptanceParallel), s.testArgs...), "./...")
 	switch s.cluster {
 	case "devcluster":
-		if len(s.testArgs) == 0 {
-			total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "./..."))
-		}
 		name := "testacc-" + strconv.Itoa(os.Getpid())
-		if got := prepare("devcluster up", func() error { return devcluster(ctx, s, "up", "--name", name) }); got.failed > 0 {
+		if got := prepare("devcluster up", func() error { return devcluster(ctx, s, append([]string{"up", "--name", name}, up...)...) }); got.failed > 0 {
 			total.add(got)
 			return total
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -56,6 +57,7 @@ func root() *cobra.Command {
 
 func up(name *string) *cobra.Command {
 	var file string
+	var engines []string
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a cluster and wait until it is ready",
@@ -67,6 +69,9 @@ func up(name *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cfg, err = cfg.WithEngines(engines); err != nil {
+				return err
+			}
 			dir, err := statedir.Open(*name)
 			if err != nil {
 				return err
@@ -75,6 +80,8 @@ func up(name *string) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); without it two nodes of 8 A100, two of 8 H100, two without GPU")
+	c.Flags().StringSliceVar(&engines, "engine", nil,
+		"controller to run beside the control plane, besides those of the configuration: "+strings.Join(config.EngineNames, " or ")+"; may be repeated")
 	return c
 }
 

@@ -10,7 +10,8 @@ side by side under different names. No containers and no root are needed.
   devcluster down
 
 Clusters live under $DEVCLUSTER_HOME, or mlk-devcluster in the user's cache directory.
-The kwok program lies beside devcluster, or is named by $DEVCLUSTER_KWOK.
+The kwok program lies beside devcluster, or is named by $DEVCLUSTER_KWOK; so do the
+engines, in a folder of that name, or $DEVCLUSTER_ENGINES.
 
 ` + podHelp
 
@@ -78,4 +79,6 @@ const configHelp = `The configuration file; every field may be left out:
     resources: {rdma/ib: 8}        # further extended resources
   featureGates: {GenericWorkload: true}
   runtimeConfig: {scheduling.k8s.io/v1beta1: true}
-  provisioners: [ebs.csi.aws.com]  # volume drivers to stand in for, besides mlk.dev/local`
+  provisioners: [ebs.csi.aws.com]  # volume drivers to stand in for, besides mlk.dev/local
+  engines: [jobset, kueue]         # controllers to run beside the control plane
+  crds: [trainer]                  # kinds that are there without their controller`

@@ -58,6 +58,8 @@ type Plan struct {
 	FeatureGates map[string]bool
 	// RuntimeConfig switches API groups and versions.
 	RuntimeConfig map[string]bool
+	// Controllers are further programs that need a kubeconfig, by name.
+	Controllers []string
 }
 
 // Spec is one program to start.
@@ -77,6 +79,9 @@ func (p Plan) file(elem ...string) string { return filepath.Join(append([]string
 func (p Plan) key(name string) pki.Pair {
 	return pki.Pair{Cert: p.file("pki", name+".crt"), Key: p.file("pki", name+".key")}
 }
+
+// Kubeconfig is the kubeconfig of one of the Controllers.
+func (p Plan) Kubeconfig(controller string) string { return p.kubeconfig(controller) }
 
 func (p Plan) kubeconfig(user string) string { return p.file("pki", user+".kubeconfig") }
 
@@ -111,15 +116,20 @@ func (p Plan) WriteKeys(cluster, adminKubeconfig string) error {
 			return err
 		}
 	}
-	for _, u := range []struct {
+	type user struct {
 		path    string
 		subject pki.Subject
-	}{
+	}
+	users := []user{
 		{adminKubeconfig, pki.Subject{File: "admin", Name: "admin", Groups: []string{"system:masters"}}},
 		{p.kubeconfig(ControllerManager), pki.Subject{File: ControllerManager, Name: "system:kube-controller-manager"}},
 		{p.kubeconfig(Scheduler), pki.Subject{File: Scheduler, Name: "system:kube-scheduler"}},
 		{p.kubeconfig(Kwok), pki.Subject{File: Kwok, Name: "devcluster:kwok", Groups: []string{"system:masters"}}},
-	} {
+	}
+	for _, name := range p.Controllers {
+		users = append(users, user{p.kubeconfig(name), pki.Subject{File: name, Name: "devcluster:" + name, Groups: []string{"system:masters"}}})
+	}
+	for _, u := range users {
 		pair, err := a.Issue(u.subject)
 		if err != nil {
 			return err

@@ -30,7 +30,15 @@ type Config struct {
 	RuntimeConfig map[string]bool `json:"runtimeConfig,omitempty"`
 	// Provisioners are volume drivers to stand in for besides mlk.dev/local.
 	Provisioners []string `json:"provisioners,omitempty"`
+	// Engines are controllers that run beside the control plane: see EngineNames.
+	Engines []string `json:"engines,omitempty"`
+	// CRDs are engines whose kinds are there while they themselves are not.
+	CRDs []string `json:"crds,omitempty"`
 }
+
+// EngineNames are the engines a cluster can have, in the order in which they start:
+// Kueue looks at its start for the kinds it shall queue.
+var EngineNames = []string{"jobset", "kueue"}
 
 // Pool is a number of equal nodes, named <pool>-0, <pool>-1 and so on.
 type Pool struct {
@@ -128,6 +136,16 @@ func Decode(raw []byte) (Config, error) {
 	return c, c.validate()
 }
 
+// WithEngines returns the configuration with these engines too.
+func (c Config) WithEngines(names []string) (Config, error) {
+	for _, name := range names {
+		if !slices.Contains(c.Engines, name) {
+			c.Engines = append(slices.Clone(c.Engines), name)
+		}
+	}
+	return c, c.validate()
+}
+
 // Encode writes the configuration as YAML.
 func (c Config) Encode() ([]byte, error) { return yaml.Marshal(c) }
 
@@ -167,6 +185,16 @@ func (c Config) validate() error {
 	for i, p := range c.Provisioners {
 		for _, m := range validation.IsQualifiedName(strings.ToLower(p)) {
 			errs = append(errs, fmt.Errorf("provisioners[%d]: %q: %s", i, p, m))
+		}
+	}
+	for i, e := range c.Engines {
+		if !slices.Contains(EngineNames, e) {
+			errs = append(errs, fmt.Errorf("engines[%d]: %q is none of %s", i, e, strings.Join(EngineNames, ", ")))
+		}
+	}
+	for i, name := range c.CRDs {
+		for _, m := range validation.IsDNS1123Label(name) {
+			errs = append(errs, fmt.Errorf("crds[%d]: %q: %s", i, name, m))
 		}
 	}
 	return errors.Join(errs...)

@@ -22,6 +22,8 @@ nodePools:
 featureGates: {GenericWorkload: true}
 runtimeConfig: {scheduling.k8s.io/v1beta1: true}
 provisioners: [ebs.csi.aws.com]
+engines: [kueue, jobset]
+crds: [trainer]
 `
 
 func TestDecode(t *testing.T) {
@@ -102,6 +104,8 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"nodePools: [{name: a, count: 100000}]", `nodePools`},
 		{"featureGates: {A: 'yes'}", `featureGates`},
 		{"provisioners: ['not one']", `provisioners[0]`},
+		{"engines: [kueue, slurm]", `engines[1]: "slurm" is none of jobset, kueue`},
+		{"crds: ['../x']", `crds[0]`},
 		{"a: 1\na: 2", `a`},
 	} {
 		_, err := Decode([]byte(c.text))

@@ -31,7 +31,7 @@ const (
 )
 
 // bringUp starts the components in order and returns when the cluster is ready.
-func (c *cluster) bringUp(ctx context.Context, specs []component.Spec) error {
+func (c *cluster) bringUp(ctx context.Context, self string, specs []component.Spec) error {
 	byName := map[string]component.Spec{}
 	for _, s := range specs {
 		byName[s.Name] = s
@@ -49,6 +49,9 @@ func (c *cluster) bringUp(ctx context.Context, specs []component.Spec) error {
 	c.startServices(ctx)
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
+	if err := c.startEngines(ctx, self); err != nil {
+		return err
+	}
 	if err := c.step(fmt.Sprintf("creating %d nodes", c.config.Nodes())); err != nil {
 		return err
 	}
@@ -76,13 +79,20 @@ func (c *cluster) startAll(specs map[string]component.Spec, names ...string) err
 		if err := c.step("starting " + name); err != nil {
 			return err
 		}
-		p, err := c.launcher.launch(specs[name])
-		if err != nil {
+		if err := c.start(specs[name]); err != nil {
 			return err
 		}
-		c.state.Processes = append(c.state.Processes, p)
 	}
 	return c.step("waiting for " + names[len(names)-1])
+}
+
+func (c *cluster) start(s component.Spec) error {
+	p, err := c.launcher.launch(s)
+	if err != nil {
+		return err
+	}
+	c.state.Processes = append(c.state.Processes, p)
+	return nil
 }
 
 // awaitServer asks for readiness until it is there; there is nothing to watch yet.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/component"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/config"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/engine"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/proc"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/stages"
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/statedir"
@@ -44,12 +46,14 @@ type cluster struct {
 	dir      statedir.Dir
 	config   config.Config
 	plan     component.Plan
+	engines  []engine.Engine
 	launcher *launcher
 	state    statedir.State
 	// kubelet is where the simulated nodes' kubelet listens.
 	kubelet net.Listener
 	rest    *rest.Config
 	client  kubernetes.Interface
+	dynamic dynamic.Interface
 	// broken gets the error of a service that the supervisor plays itself.
 	broken chan error
 }
@@ -85,12 +89,12 @@ func (c *cluster) run(parent context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.prepare(); err != nil {
+	if err := c.prepare(self); err != nil {
 		return err
 	}
 
 	work := make(chan error, 1)
-	go func() { work <- c.bringUp(ctx, c.plan.Specs(self, kwok)) }()
+	go func() { work <- c.bringUp(ctx, self, c.plan.Specs(self, kwok)) }()
 	for {
 		select {
 		case <-parent.Done():
@@ -172,9 +176,13 @@ func (c *cluster) step(what string) error {
 }
 
 // prepare writes all files the components read.
-func (c *cluster) prepare() error {
-	ports, err := freePorts(3)
+func (c *cluster) prepare(self string) error {
+	const ownPorts, enginePorts = 3, 2
+	ports, err := freePorts(ownPorts + enginePorts*len(c.config.Engines))
 	if err != nil {
+		return err
+	}
+	if c.engines, err = engine.New(self, c.dir.Path, c.config.Engines, ports[ownPorts:]); err != nil {
 		return err
 	}
 	c.plan = component.Plan{
@@ -184,6 +192,12 @@ func (c *cluster) prepare() error {
 		APIPort:       ports[2],
 		FeatureGates:  c.config.FeatureGates,
 		RuntimeConfig: c.config.RuntimeConfig,
+		Controllers:   c.config.Engines,
+	}
+	for _, e := range c.engines {
+		if err := e.WriteFiles(); err != nil {
+			return err
+		}
 	}
 	if c.kubelet, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return fmt.Errorf("listen for the kubelets: %w", err)
@@ -207,6 +221,9 @@ func (c *cluster) prepare() error {
 	}
 	c.rest.QPS = -1 // the API server's own flow control is enough
 	if c.client, err = kubernetes.NewForConfig(c.rest); err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	if c.dynamic, err = dynamic.NewForConfig(c.rest); err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
 	c.state.Server = c.plan.Server()

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/component"
+	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/config"
+)
+
+// built is a folder that looks as if these engines had been built.
+func built(t *testing.T, names ...string) string {
+	t.Helper()
+	home := t.TempDir()
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Join(home, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, name, name), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv(Variable, home)
+	return home
+}
+
+func TestNew(t *testing.T) {
+	home, cluster := built(t, "jobset", "kueue"), t.TempDir()
+	all, err := New("/bin/devcluster", cluster, []string{"kueue", "jobset"}, []int{1, 2, 3, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []component.Spec
+	for _, e := range all {
+		specs = append(specs, e.Spec("/k"))
+	}
+	want := []component.Spec{
+		{Name: "jobset", Path: filepath.Join(home, "jobset", "jobset"), Args: []string{"--config=" + filepath.Join(cluster, "engines", "jobset", "config.yaml"), "--kubeconfig=/k"}},
+		{Name: "kueue", Path: filepath.Join(home, "kueue", "kueue"), Args: []string{"--config=" + filepath.Join(cluster, "engines", "kueue", "config.yaml"), "--kubeconfig=/k"}},
+	}
+	if diff := cmp.Diff(want, specs); diff != "" {
+		t.Errorf("in the order in which they must start:\n%s", diff)
+	}
+}
+
+func TestNewNamesWhatIsNotBuilt(t *testing.T) {
+	built(t, "jobset")
+	_, err := New("/bin/devcluster", t.TempDir(), []string{"jobset", "kueue"}, []int{1, 2, 3, 4})
+	if err == nil || !strings.Contains(err.Error(), "engine kueue") || !strings.Contains(err.Error(), "make engines") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Every engine has a configuration that is whole and listens on this machine only.
+func TestWriteFiles(t *testing.T) {
+	built(t, config.EngineNames...)
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if err := e.WriteFiles(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(e.configuration())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Kind    string
+			Metrics struct{ BindAddress string }
+			Health  struct{ HealthProbeBindAddress string }
+			Webhook struct {
+				Host, CertDir string
+				Port          int
+			}
+		}
+		if err := yaml.Unmarshal(raw, &c); err != nil {
+			t.Fatalf("%s: %v\n%s", e.Name, err, raw)
+		}
+		if c.Kind != "Configuration" || c.Webhook.Host != "127.0.0.1" || c.Webhook.Port != e.WebhookPort || c.Metrics.BindAddress != "0" ||
+			!strings.HasPrefix(c.Health.HealthProbeBindAddress, "127.0.0.1:") || !strings.Contains(e.Health(), c.Health.HealthProbeBindAddress) {
+			t.Errorf("%s: %+v", e.Name, c)
+		}
+		for _, file := range []string{"tls.crt", "tls.key"} {
+			if _, err := os.Stat(filepath.Join(c.Webhook.CertDir, file)); err != nil {
+				t.Errorf("%s: %v", e.Name, err)
+			}
+		}
+	}
+	raw, err := os.ReadFile(all[1].configuration())
+	if err != nil || !strings.Contains(string(raw), "[batch/job, jobset.x-k8s.io/jobset]") {
+		t.Errorf("Kueue beside JobSet does not queue JobSets: %v\n%s", err, raw)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	o := &unstructured.Unstructured{Object: map[string]any{
+		"kind": "MutatingWebhookConfiguration",
+		"webhooks": []any{map[string]any{
+			"name":         "mjob.kb.io",
+			"clientConfig": map[string]any{"service": map[string]any{"name": "webhook-service", "namespace": "system", "path": "/mutate-batch-v1-job"}},
+		}},
+	}}
+	if err := redirect(o, 17, []byte("CA")); err != nil {
+		t.Fatal(err)
+	}
+	want := []any{map[string]any{
+		"name": "mjob.kb.io",
+		"clientConfig": map[string]any{
+			"url": "https://127.0.0.1:17/mutate-batch-v1-job", "caBundle": base64.StdEncoding.EncodeToString([]byte("CA")),
+		},
+	}}
+	if diff := cmp.Diff(want, o.Object["webhooks"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "crds.yaml")
+	if err := os.WriteFile(file, []byte("---\nkind: A\nmetadata: {name: a}\n---\n---\n# nothing\n---\nkind: B\nmetadata: {name: b}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	objects, err := read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.GetName())
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, names); diff != "" {
+		t.Error(diff)
+	}
+}

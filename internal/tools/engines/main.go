@@ -1,0 +1,187 @@
+// Command engines builds the controllers that the local cluster can run beside
+// itself, and writes what they need in the cluster, into bin/engines/<name>:
+// the program, crds.yaml and webhooks.yaml.
+//
+// Each engine is pinned in a module of its own, internal/devcluster/engines/<name>,
+// because their versions of Kubernetes' modules differ. Their manifests come out
+// of the same modules in Go's cache.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/tools/cli"
+)
+
+// recipe says how an engine is built and where its manifests lie in its module.
+type recipe struct {
+	// module holds the manifests, pkg is the program.
+	module, pkg string
+	tags        string
+	crds        string
+	webhooks    string
+	// edits are made on a copy of the program's main.go: what the program fixes
+	// and a process beside others cannot have.
+	edits []edit
+}
+
+type edit struct{ from, to string }
+
+func recipes() map[string]recipe {
+	return map[string]recipe{
+		"jobset": {
+			module:   "sigs.k8s.io/jobset",
+			pkg:      "sigs.k8s.io/jobset",
+			crds:     "config/components/crd/bases/*.yaml",
+			webhooks: "config/components/webhook",
+		},
+		"kueue": {
+			module: "sigs.k8s.io/kueue",
+			pkg:    "sigs.k8s.io/kueue/cmd/kueue",
+			// Without it all of Kubernetes' scheduler is compiled, for a feature that is off.
+			tags:     "exclude_scheduler_library",
+			crds:     "config/components/crd/bases/*.yaml",
+			webhooks: "config/components/webhook",
+			// The certificates of a metrics endpoint that is off are read all the same,
+			// from a folder that only root can make.
+			edits: []edit{{`metricsCertPath := "/etc/kueue/metrics/certs"`, `metricsCertPath := cfg.Webhook.CertDir`}},
+		},
+	}
+}
+
+func main() {
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, names []string) error {
+	root, err := cli.Root()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		r, ok := recipes()[name]
+		if !ok {
+			return fmt.Errorf("there is no engine %q, only %s", name, strings.Join(slices.Sorted(maps.Keys(recipes())), ", "))
+		}
+		if err := r.make(ctx, filepath.Join(root, "internal", "devcluster", "engines", name), filepath.Join(root, "bin", "engines", name)); err != nil {
+			return fmt.Errorf("engine %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// make builds the program in the engine's module and writes everything to out.
+func (r recipe) make(ctx context.Context, module, out string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", r.module)
+	list.Dir, list.Stderr = module, os.Stderr
+	found, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("find %s: %w", r.module, err)
+	}
+	source := strings.TrimSpace(string(found))
+	if source == "" { // known and not there yet
+		if err := cli.Go(ctx, module, "mod", "download", r.module); err != nil {
+			return err
+		}
+		return r.make(ctx, module, out)
+	}
+	if err := r.build(ctx, module, source, filepath.Join(out, filepath.Base(out))); err != nil {
+		return err
+	}
+	crds, err := together(filepath.Join(source, r.crds))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, "crds.yaml"), crds, 0o600); err != nil {
+		return err
+	}
+	webhooks, err := kustomize(filepath.Join(source, r.webhooks))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, "webhooks.yaml"), webhooks, 0o600)
+}
+
+func (r recipe) build(ctx context.Context, module, source, program string) error {
+	pkg := r.pkg
+	if len(r.edits) > 0 {
+		// In the module's own folder, because it must import what only that module has.
+		dir, err := os.MkdirTemp(module, "edited-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		main := filepath.Join(source, strings.TrimPrefix(strings.TrimPrefix(r.pkg, r.module), "/"), "main.go")
+		if err := r.edit(main, filepath.Join(dir, "main.go")); err != nil {
+			return err
+		}
+		pkg = "./" + filepath.Base(dir)
+	}
+	return cli.Go(ctx, module, "build", "-tags", r.tags, "-ldflags", "-s -w", "-o", program, pkg)
+}
+
+// edit copies a file with the edits made; each must be found exactly once.
+func (r recipe) edit(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range r.edits {
+		if n := bytes.Count(text, []byte(e.from)); n != 1 {
+			return fmt.Errorf("%s has %d times %q, not once", from, n, e.from)
+		}
+		text = bytes.Replace(text, []byte(e.from), []byte(e.to), 1)
+	}
+	return os.WriteFile(to, text, 0o600)
+}
+
+// together puts the files that match into one stream.
+func together(pattern string) ([]byte, error) {
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no file matches " + pattern)
+	}
+	var out bytes.Buffer
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&out, "---\n%s\n", bytes.TrimPrefix(bytes.TrimSpace(text), []byte("---\n")))
+	}
+	return out.Bytes(), nil
+}
+
+func kustomize(dir string) ([]byte, error) {
+	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	return made.AsYaml()
+}
