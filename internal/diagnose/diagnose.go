@@ -103,7 +103,7 @@ func Explain(e Evidence) []Finding {
 func Certain(e Evidence, p Policy) []Finding {
 	var out []Finding
 	for _, d := range examine(e) {
-		stuck := d.rank == rankPull || d.rank == rankConfig || d.rank == rankSchedule
+		stuck := d.rank == rankPull || d.rank == rankConfig || d.rank == rankSchedule || d.rank == rankQueue
 		if d.final || d.Certain && (stuck || !p.TrustRetries) {
 			out = append(out, d.Finding)
 		}
@@ -121,6 +121,7 @@ const (
 	rankRefused
 	rankConfig
 	rankPull
+	rankQueue
 	rankClaim
 	rankSchedule
 	rankVolume
@@ -161,6 +162,8 @@ type examiner struct {
 	claims []*corev1.PersistentVolumeClaim
 	events eventIndex
 	drafts []draft
+	// queues is set when Kueue's own word on what it holds back is there.
+	queues bool
 }
 
 func examine(e Evidence) []draft {
@@ -208,6 +211,11 @@ func examine(e Evidence) []draft {
 	for i := range e.Pods {
 		x.pod(&e.Pods[i])
 	}
+	held := workloads(e.Objects)
+	for _, w := range held {
+		x.queuedRun(w)
+	}
+	x.queues = len(held) > 0
 	for _, j := range x.jobs {
 		x.job(j)
 	}

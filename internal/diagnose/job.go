@@ -222,6 +222,9 @@ func (x *examiner) jobSuspended(j *batchv1.Job) {
 		Field:    []string{"Job", "spec", "suspend"},
 	}
 	if q := j.Labels[queueLabel]; q != "" {
+		if x.queues {
+			return // said by its Workload
+		}
 		f.Summary = "the Job waits in queue " + q
 		f.Happened = fmt.Sprintf("%s is held back by queue %s until its quota has room. Waiting in a queue is normal.", f.Subject, q)
 		f.Do = fmt.Sprintf("Wait longer, or see what is ahead of it: kubectl get workloads -n %s", j.Namespace)
