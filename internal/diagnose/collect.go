@@ -45,7 +45,9 @@ type Target struct {
 	// Seen are pods seen while waiting. Those that are gone by now stay in the
 	// evidence: a Job deletes pods as it fails, and their end with them.
 	Seen []corev1.Pod
-	// NoLogs leaves logs unread.
+	// Events are events seen while waiting.
+	Events []corev1.Event
+	// NoLogs leaves logs unread, and last words that were taken from a log unsaid.
 	NoLogs bool
 }
 
@@ -55,9 +57,13 @@ type Target struct {
 func Collect(ctx context.Context, r Reader, t Target) Evidence {
 	c := &collector{r: r, e: Evidence{Objects: t.Objects, Now: time.Now()}, noted: map[string]bool{}}
 	c.pods(ctx, t)
-	c.surroundings(ctx, t)
-	if !t.NoLogs {
-		c.logs(ctx)
+	masks := c.surroundings(ctx, t)
+	c.e.Events = append(c.e.Events, t.Events...)
+	masks.over(&c.e)
+	if t.NoLogs {
+		c.e.quiet()
+	} else {
+		c.logs(ctx, masks)
 	}
 	c.e.Now = time.Now()
 	return c.e
@@ -85,8 +91,21 @@ func (c *collector) pods(ctx context.Context, t Target) {
 	}
 }
 
-// surroundings reads events, claims and nodes side by side.
-func (c *collector) surroundings(ctx context.Context, t Target) {
+// quiet withholds what containers left as last words where that is the end of
+// their log.
+func (e *Evidence) quiet() {
+	for i := range e.Pods {
+		for _, container := range containersOf(&e.Pods[i]) {
+			if container.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
+				e.withhold(LogKey{Pod: e.Pods[i].Name, Container: container.Name}, "log_tails is false in the provider block")
+			}
+		}
+	}
+}
+
+// surroundings reads events, claims, nodes and secrets side by side. It returns
+// what hides the secrets.
+func (c *collector) surroundings(ctx context.Context, t Target) Masks {
 	ctx, cancel := context.WithTimeout(ctx, eventsWithin)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -99,6 +118,9 @@ func (c *collector) surroundings(ctx context.Context, t Target) {
 		c.note("The volume claims", err)
 	})
 	wg.Go(func() { c.events(ctx, t, claims) })
+	var masks Masks
+	pods := c.e.Pods
+	wg.Go(func() { masks = CollectMasks(ctx, c.r, t.Namespace, pods) })
 	unscheduled, on := c.placement()
 	if unscheduled {
 		wg.Go(func() {
@@ -127,6 +149,7 @@ func (c *collector) surroundings(ctx context.Context, t Target) {
 		})
 	}
 	wg.Wait()
+	return masks
 }
 
 // claimNames lists the claims that the pods mount and the target does not own.
@@ -213,13 +236,13 @@ func (c *collector) events(ctx context.Context, t Target, claims []string) {
 }
 
 // logs reads the logs that the first findings ask for.
-func (c *collector) logs(ctx context.Context) {
+func (c *collector) logs(ctx context.Context, masks Masks) {
 	ctx, cancel := context.WithTimeout(ctx, logsWithin)
 	defer cancel()
 	var wg sync.WaitGroup
 	asked := 0
 	for _, d := range examine(c.e) {
-		if d.log == (logRef{}) {
+		if d.log == (logRef{}) || c.e.Withheld[d.log.key] != "" {
 			continue
 		}
 		if asked++; asked > askedLogs {
@@ -236,7 +259,7 @@ func (c *collector) logs(ctx context.Context) {
 			if c.e.Logs == nil {
 				c.e.Logs = map[LogKey]string{}
 			}
-			c.e.Logs[d.log.key] = text
+			c.e.Logs[d.log.key] = masks.Hide(text)
 		})
 	}
 	wg.Wait()
@@ -261,7 +284,7 @@ func (c *collector) note(what string, err error) {
 	if err == nil {
 		return
 	}
-	s := fmt.Sprintf("%s could not be read: %s.", what, because(err))
+	s := fmt.Sprintf("%s could not be read: %s.", what, Because(err))
 	if errors.Is(err, ErrTruncated) {
 		s = fmt.Sprintf("%s are too many to be read in full, so some may be missing here.", what)
 	}
@@ -278,8 +301,8 @@ func (c *collector) note(what string, err error) {
 // note serves for all pods.
 var forbidden = regexp.MustCompile(`^.*? is forbidden: `)
 
-// because says in words why a read failed.
-func because(err error) string {
+// Because says in words why a read failed.
+func Because(err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the API server did not answer in time"
@@ -365,6 +388,8 @@ type Reader interface {
 	Claims(ctx context.Context, namespace string, names ...string) ([]corev1.PersistentVolumeClaim, error)
 	// Namespace gets a namespace.
 	Namespace(ctx context.Context, name string) (*corev1.Namespace, error)
+	// Secret gets a secret.
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	// Logs returns the last lines of a container's log.
 	Logs(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (string, error)
 }

@@ -383,7 +383,7 @@ func TestBecause(t *testing.T) {
 		"the cluster no longer accepts the credentials":                                                apierrors.NewUnauthorized("Unauthorized"),
 		"there was no time left": context.Canceled,
 	} {
-		if got := because(err); got != want {
+		if got := Because(err); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -142,6 +142,17 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 		f.Happened += " " + sick
 		f.Do = fmt.Sprintf("Have node %s looked at (kernel log, Xid events) and keep off it meanwhile.", p.Spec.NodeName)
 	}
+	cmd := fmt.Sprintf("kubectl logs -n %s %s -c %s", p.Namespace, p.Name, s.Name)
+	if previous {
+		cmd += " --previous"
+	}
+	why := x.e.Withheld[key]
+	if why != "" {
+		f.Log = ""
+		if f.Why == quote(t.Message) && !isNotStarted(t) {
+			f.Why = "" // a probe's and the runtime's words are not the program's
+		}
+	}
 	// One quote: a termination message taken from the log is the log.
 	if f.Log != "" && f.Why != "" {
 		if strings.Contains(f.Log, f.Why) && strings.Contains(f.Why, "\n") {
@@ -150,11 +161,11 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 			f.Log = ""
 		}
 	}
-	if f.Log == "" && f.Why == "" {
-		cmd := fmt.Sprintf("kubectl logs -n %s %s -c %s", p.Namespace, p.Name, s.Name)
-		if previous {
-			cmd += " --previous"
-		}
+	switch {
+	case f.Log != "" || f.Why != "":
+	case why != "":
+		f.Do = fmt.Sprintf("%s What it wrote is not quoted here: %s. See it with: %s", strings.TrimSuffix(f.Do, lastWordsName), why, cmd)
+	default:
 		f.Do += " It left no message; its output: " + cmd
 	}
 	d.Finding = f

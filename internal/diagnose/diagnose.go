@@ -36,10 +36,20 @@ type Evidence struct {
 	Claims []corev1.PersistentVolumeClaim
 	// Logs are the last lines of containers that failed.
 	Logs map[LogKey]string
+	// Withheld says why nothing may be quoted of what a container wrote.
+	Withheld map[LogKey]string
 	// Notes say which evidence could not be had and why, a sentence each.
 	Notes []string
 	// Now is the time the evidence was collected.
 	Now time.Time
+}
+
+// withhold notes that nothing of what a container wrote may be quoted, and why.
+func (e *Evidence) withhold(key LogKey, why string) {
+	if e.Withheld == nil {
+		e.Withheld = map[LogKey]string{}
+	}
+	e.Withheld[key] = why
 }
 
 // LogKey names a container's log. All pods of a resource share a namespace.

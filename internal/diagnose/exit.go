@@ -35,7 +35,7 @@ func (c *cause) explain() int {
 	case t.Reason == reasonOOM:
 		c.oom()
 		return rankCause
-	case t.Reason == "StartError" || t.Reason == "ContainerCannotRun" || t.ExitCode == 128 && t.Message != "":
+	case isNotStarted(t):
 		c.notStarted()
 		return rankCause
 	case t.Reason == reasonUnknown:
@@ -79,7 +79,7 @@ func (c *cause) explain() int {
 		f.Summary = fmt.Sprintf("%s exited with code %d", c.what, t.ExitCode)
 		f.Do = "The program ended by itself, the cluster is not at fault."
 		if f.Why != "" || f.Log != "" {
-			f.Do += " Fix what its last words name."
+			f.Do += lastWordsName
 		}
 		return rankCrash
 	}
@@ -92,6 +92,15 @@ func (c *cause) explain() int {
 		f.Reason = e.reason
 	}
 	return e.rank
+}
+
+// lastWordsName is the advice where there are last words.
+const lastWordsName = " Fix what its last words name."
+
+// isNotStarted reports whether the runtime could not start the program, so that
+// the message is the runtime's.
+func isNotStarted(t *corev1.ContainerStateTerminated) bool {
+	return t.Reason == "StartError" || t.Reason == "ContainerCannotRun" || t.ExitCode == 128 && t.Message != ""
 }
 
 // lineOf returns the last line of a log that matches.

@@ -90,6 +90,10 @@ func load(t *testing.T, dir string) Evidence {
 			e.Logs[LogKey{pod, container}] = v
 		}
 	}
+	secrets := documents[corev1.Secret](t, dir, "secrets.yaml")
+	for _, unread := range append(documents[map[string]string](t, dir, "unread.yaml"), nil) {
+		newMasks(e.Pods, secrets, unread).over(&e)
+	}
 	return e
 }
 

@@ -170,7 +170,7 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		f.Summary = "node " + node + " had no " + res + " left for a pod"
 		f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node had not enough %s and turned it away.", node, f.Subject, res)
 		f.Do = "Another pod was quicker, or the node has lost some of it. Try again; if it comes back, compare the node's allocatable with what its pods ask for."
-		if isAccelerator(corev1.ResourceName(res)) {
+		if IsAccelerator(corev1.ResourceName(res)) {
 			f.Do = fmt.Sprintf("A GPU may have failed or its device plugin restarted: compare capacity and allocatable of %s on node %s. Try again, or keep off that node.", res, node)
 		}
 	case reason == "UnexpectedAdmissionError":

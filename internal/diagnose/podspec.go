@@ -13,7 +13,8 @@ var accelerators = []string{
 	"aws.amazon.com/neuron", "cloud.google.com/tpu",
 }
 
-func isAccelerator(r corev1.ResourceName) bool {
+// IsAccelerator reports whether a resource is what people count as GPUs.
+func IsAccelerator(r corev1.ResourceName) bool {
 	for _, p := range accelerators {
 		if strings.HasPrefix(string(r), p) {
 			return true
@@ -92,7 +93,7 @@ func acceleratorField(spec *corev1.PodSpec, name string) []string {
 	}
 	for _, list := range []corev1.ResourceList{c.Resources.Limits, c.Resources.Requests} {
 		for _, r := range sortedKeys(list) {
-			if isAccelerator(r) {
+			if IsAccelerator(r) {
 				return []string{"spec", in, name, "resources", "limits", string(r)}
 			}
 		}

@@ -138,6 +138,10 @@ func (r clientReader) Namespace(ctx context.Context, name string) (*corev1.Names
 	return r.c.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 }
 
+func (r clientReader) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	return r.c.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
 func (r clientReader) Logs(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (string, error) {
 	limit := int64(logBytes)
 	stream, err := r.c.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
@@ -153,4 +157,17 @@ func (r clientReader) Logs(ctx context.Context, namespace, pod, container string
 	// The server may be a proxy that does not know the limit.
 	b, err := io.ReadAll(io.LimitReader(stream, logBytes))
 	return string(b), err
+}
+
+// Tail returns the last lines of a container's log, of its last run where the
+// present one has not begun; "" when there is none.
+func Tail(ctx context.Context, r Reader, namespace, pod, container string, lines int64) (string, error) {
+	text, err := r.Logs(ctx, namespace, pod, container, false, lines)
+	if apierrors.IsBadRequest(err) {
+		text, err = r.Logs(ctx, namespace, pod, container, true, lines)
+	}
+	if apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	return text, err
 }

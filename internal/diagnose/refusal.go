@@ -140,7 +140,7 @@ func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
 		}
 	}
 	f.Happened = strings.Join(parts, " ")
-	gpu := f.PodField != nil && isAccelerator(corev1.ResourceName(f.PodField[len(f.PodField)-1]))
+	gpu := f.PodField != nil && IsAccelerator(corev1.ResourceName(f.PodField[len(f.PodField)-1]))
 	switch {
 	case never && gpu:
 		f.Summary = "one pod asks for more than quota " + m[1] + " allows in all"

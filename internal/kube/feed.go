@@ -17,6 +17,7 @@ import (
 
 // Kinds that mlk reads and never writes.
 var (
+	Node  = Kind{Version: "v1", Kind: "Node", Resource: "nodes"}
 	Event = Kind{Version: "v1", Kind: "Event", Resource: "events", Namespaced: true}
 	// Namespace is read only, to tell clusters apart and to see whether it exists.
 	Namespace = Kind{Version: "v1", Kind: "Namespace", Resource: "namespaces"}

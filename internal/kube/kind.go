@@ -69,14 +69,21 @@ func (k Kind) GVK() schema.GroupVersionKind {
 // APIVersion returns "batch/v1", or "v1" for the core group.
 func (k Kind) APIVersion() string { return k.GVK().GroupVersion().String() }
 
-// Ref names one object.
+// Ref names one object, or all of a kind in a namespace.
 type Ref struct {
 	Kind            Kind
 	Namespace, Name string
 }
 
-// String returns "Job ml/train", or "StorageClass fast" without a namespace.
+// String returns "Job ml/train", or "StorageClass fast" without a namespace. A
+// reference without a name stands for all of its kind: "jobs of namespace ml".
 func (r Ref) String() string {
+	if r.Name == "" && r.Namespace != "" {
+		return fmt.Sprintf("%s of namespace %s", r.Kind.Resource, r.Namespace)
+	}
+	if r.Name == "" {
+		return r.Kind.Resource
+	}
 	if r.Namespace == "" {
 		return fmt.Sprintf("%s %s", r.Kind.Kind, r.Name)
 	}

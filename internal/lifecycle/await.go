@@ -360,14 +360,15 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 	evidence := w.evidence()
 	if typed, err := w.client.Typed(); err == nil {
 		main := w.r.main(m)
-		target := diagnose.Target{Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods, Selector: w.r.selector(m)}
+		target := diagnose.Target{
+			Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods, Selector: w.r.selector(m),
+			Events: evidence.Events, NoLogs: w.r.provider.NoLogTails,
+		}
 		if main.Kind == kube.Pod {
 			target.Seen = evidence.Pods
 		}
-		seen := evidence
 		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
 		evidence.Pods = ownPods(evidence.Pods, w.uidOf(main))
-		evidence.Events = append(evidence.Events, seen.Events...)
 	}
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})

@@ -330,10 +330,16 @@ func patchSet(tree map[string]any, segments []string, live any, has bool) {
 	}
 }
 
-// setStatus writes status, objects and the computed attributes of what was seen.
+// setStatus writes the status of what was seen.
 func (r *Resource[M, P]) setStatus(m P, v wait.Verdict, seen Seen) {
+	m.Base().Status = StatusOf(v, seen.Live[r.def.Owns[0].Kind])
+}
+
+// StatusOf is the value of status: a verdict, and the conditions of the object
+// it is about, which may be nil.
+func StatusOf(v wait.Verdict, o *kube.Object) types.Object {
 	conditions := []attr.Value{}
-	if o := seen.Live[r.def.Owns[0].Kind]; o != nil {
+	if o != nil {
 		list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 		for _, c := range list {
 			cm, ok := c.(map[string]any)
@@ -345,7 +351,7 @@ func (r *Resource[M, P]) setStatus(m P, v wait.Verdict, seen Seen) {
 			}))
 		}
 	}
-	m.Base().Status = types.ObjectValueMust(statusTypes, map[string]attr.Value{
+	return types.ObjectValueMust(statusTypes, map[string]attr.Value{
 		"phase": orNull(v.Phase), "reason": orNull(v.Reason), "message": orNull(v.Message),
 		"conditions": types.ListValueMust(conditionType, conditions),
 	})

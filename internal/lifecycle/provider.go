@@ -18,6 +18,8 @@ type ProviderData struct {
 	Namespace string
 	// Labels and Annotations are put on every object.
 	Labels, Annotations map[string]string
+	// NoLogTails keeps the end of logs out of explanations.
+	NoLogTails bool
 	// ClusterChanged is "error" or "recreate": what to do when the cluster
 	// behind the configuration is not the one the state was made on.
 	ClusterChanged string

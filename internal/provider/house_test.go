@@ -15,6 +15,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	providerapi "github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -45,6 +46,22 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		r.Metadata(t.Context(), resource.MetadataRequest{ProviderTypeName: "mlk"}, &meta)
 		var resp resource.SchemaResponse
 		r.Schema(t.Context(), resource.SchemaRequest{}, &resp)
+		if resp.Schema.MarkdownDescription == "" {
+			t.Errorf("%s is not described", meta.TypeName)
+		}
+		if len(resp.Schema.Blocks) > 0 {
+			t.Errorf("%s has blocks; attributes are nested instead", meta.TypeName)
+		}
+		for name, a := range resp.Schema.Attributes {
+			describe(t, meta.TypeName+"."+name, a)
+		}
+	}
+	for _, newData := range provider.DataSources() {
+		d := newData()
+		var meta datasource.MetadataResponse
+		d.Metadata(t.Context(), datasource.MetadataRequest{ProviderTypeName: "mlk"}, &meta)
+		var resp datasource.SchemaResponse
+		d.Schema(t.Context(), datasource.SchemaRequest{}, &resp)
 		if resp.Schema.MarkdownDescription == "" {
 			t.Errorf("%s is not described", meta.TypeName)
 		}
@@ -90,7 +107,7 @@ func letters(s string) string {
 var layers = map[string][]string{
 	"provider":    {"resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
 	"resources":   {"lifecycle", "blocks", "kube", "wait", "diags"},
-	"datasources": {"lifecycle", "blocks", "kube", "wait", "diags"},
+	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
 	"lifecycle":   {"kube", "wait", "diagnose", "placement", "diags"},
 	"blocks":      {"blocks", "diags"},
 	"diagnose":    {"kube", "wait", "placement"},

@@ -1,11 +1,12 @@
 package provider_test
 
 import (
+	datasourceschema "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	providerschema "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 )
 
-// inside are the attributes inside an attribute of a provider or a resource.
+// inside are the attributes inside an attribute of a provider, a resource or a data source.
 func inside(a described) map[string]described {
 	out := map[string]described{}
 	resources := func(all map[string]schema.Attribute) {
@@ -14,6 +15,11 @@ func inside(a described) map[string]described {
 		}
 	}
 	providers := func(all map[string]providerschema.Attribute) {
+		for name, a := range all {
+			out[name] = a
+		}
+	}
+	data := func(all map[string]datasourceschema.Attribute) {
 		for name, a := range all {
 			out[name] = a
 		}
@@ -31,6 +37,12 @@ func inside(a described) map[string]described {
 		providers(n.NestedObject.Attributes)
 	case providerschema.MapNestedAttribute:
 		providers(n.NestedObject.Attributes)
+	case datasourceschema.SingleNestedAttribute:
+		data(n.Attributes)
+	case datasourceschema.ListNestedAttribute:
+		data(n.NestedObject.Attributes)
+	case datasourceschema.MapNestedAttribute:
+		data(n.NestedObject.Attributes)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -47,10 +48,46 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestResourcesAreComplete: what belongs to a resource beside its code.
-func TestResourcesAreComplete(t *testing.T) {
+var update = flag.Bool("update", false, "write what data sources read into their want.yaml")
+
+// TestDataSources reads every registered data source on the clusters written
+// down for it.
+func TestDataSources(t *testing.T) {
 	t.Parallel()
-	changes := ""
+	for _, newData := range provider.DataSources() {
+		s := laws.ReadData(t, root, newData)
+		t.Run(s.Type, func(t *testing.T) {
+			t.Parallel()
+			s.Run(t, *update)
+		})
+	}
+}
+
+// TestDataSourcesAreComplete: what belongs to a data source beside its code.
+func TestDataSourcesAreComplete(t *testing.T) {
+	t.Parallel()
+	told := changes(t)
+	for _, newData := range provider.DataSources() {
+		s := laws.ReadData(t, root, newData)
+		for _, f := range []string{
+			filepath.Join(s.Dir(root), "acc_test.go"),
+			filepath.Join(root, "examples", "data-sources", s.Type, "data-source.tf"),
+			filepath.Join(root, "docs", "data-sources", strings.TrimPrefix(s.Type, "mlk_")+".md"),
+		} {
+			if _, err := os.Stat(f); err != nil {
+				t.Errorf("%s lacks %s", s.Type, f)
+			}
+		}
+		if !strings.Contains(told, s.Type) {
+			t.Errorf("no change fragment tells of %s", s.Type)
+		}
+	}
+}
+
+// changes is what the change fragments and the released changes say.
+func changes(t *testing.T) string {
+	t.Helper()
+	out := ""
 	fragments, err := filepath.Glob(filepath.Join(root, ".changes", "*", "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +101,15 @@ func TestResourcesAreComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changes += string(text)
+		out += string(text)
 	}
+	return out
+}
+
+// TestResourcesAreComplete: what belongs to a resource beside its code.
+func TestResourcesAreComplete(t *testing.T) {
+	t.Parallel()
+	told := changes(t)
 	for _, newResource := range provider.Resources() {
 		s := laws.Read(t, root, newResource)
 		desired := filepath.Join(s.Dir(root), "testdata", "desired")
@@ -81,7 +125,7 @@ func TestResourcesAreComplete(t *testing.T) {
 				t.Errorf("%s lacks %s", s.Type, f)
 			}
 		}
-		if !strings.Contains(changes, s.Type) {
+		if !strings.Contains(told, s.Type) {
 			t.Errorf("no change fragment tells of %s", s.Type)
 		}
 	}

@@ -86,6 +86,7 @@ func (p *mlk) Configure(ctx context.Context, req provider.ConfigureRequest, resp
 		Namespace:      namespace,
 		Labels:         known(m.Labels),
 		Annotations:    known(m.Annotations),
+		NoLogTails:     !m.LogTails.IsNull() && !m.LogTails.ValueBool(),
 		ClusterChanged: clusterChangedError,
 	}
 	if v := m.ClusterChanged.ValueString(); v != "" {

@@ -4,6 +4,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
@@ -20,5 +21,7 @@ func Resources() []func() resource.Resource {
 
 // DataSources lists every data source of the provider, by name.
 func DataSources() []func() datasource.DataSource {
-	return []func() datasource.DataSource{}
+	return []func() datasource.DataSource{
+		trainingrun.New,
+	}
 }

@@ -35,6 +35,7 @@ type model struct {
 	Labels               types.Map     `tfsdk:"labels"`
 	Annotations          types.Map     `tfsdk:"annotations"`
 	ClusterChanged       types.String  `tfsdk:"cluster_changed"`
+	LogTails             types.Bool    `tfsdk:"log_tails"`
 	QPS                  types.Float64 `tfsdk:"qps"`
 	Burst                types.Int32   `tfsdk:"burst"`
 }
@@ -189,6 +190,11 @@ func (p *mlk) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider
 				MarkdownDescription: "What to do when the cluster behind this block is not the one a resource was made on. `error` (default): refuse, with the state untouched, because the block probably points at the wrong cluster. " +
 					"`recreate`: forget the objects of the old cluster and make them anew on this one, for clusters that are rebuilt on purpose.",
 				Validators: []validator.String{stringvalidator.OneOf(clusterChangedError, clusterChangedRecreate)},
+			},
+			"log_tails": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Whether explanations of a failure quote the end of the log, at most 10 lines, of the containers that failed. Values that containers get from secrets are masked; where those cannot be read, nothing is quoted. " +
+					"`false` keeps logs out of Terraform's output, for logs that hold other people's data. Default: `true`.",
 			},
 			"qps": schema.Float64Attribute{
 				Optional:            true,

@@ -1,13 +1,10 @@
 package trainingjob
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	batchv1 "k8s.io/api/batch/v1"
@@ -15,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/report"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
@@ -226,7 +224,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if t := job.Status.CompletionTime; t != nil {
 		m.CompletionTime = moment(t)
 	}
-	if r, ok := report(mainContainer(m), podsOf(job, seen.Pods)); ok {
+	if r, ok := reported(mainContainer(m), podsOf(job, seen.Pods)); ok {
 		m.Result = r
 	}
 	return nil
@@ -234,8 +232,8 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 
 func moment(t *metav1.Time) types.String { return types.StringValue(t.UTC().Format(time.RFC3339)) }
 
-// report returns what the newest pod that succeeded reported.
-func report(main string, pods []*corev1.Pod) (types.Map, bool) {
+// reported returns what the newest pod that succeeded reported.
+func reported(main string, pods []*corev1.Pod) (types.Map, bool) {
 	var newest *corev1.ContainerStateTerminated
 	for _, p := range pods {
 		if p.Status.Phase != corev1.PodSucceeded {
@@ -251,30 +249,5 @@ func report(main string, pods []*corev1.Pod) (types.Map, bool) {
 	if newest == nil {
 		return types.Map{}, false
 	}
-	return parseResult(newest.Message)
-}
-
-// parseResult reads a JSON object; ok is false when the message is anything else.
-func parseResult(message string) (result types.Map, ok bool) {
-	var entries map[string]json.RawMessage
-	if json.Unmarshal([]byte(message), &entries) != nil || entries == nil {
-		return types.Map{}, false
-	}
-	values := make(map[string]attr.Value, len(entries))
-	for k, raw := range entries {
-		var text *string
-		if string(raw) == "null" {
-			continue
-		}
-		if json.Unmarshal(raw, &text) == nil && text != nil {
-			values[k] = types.StringValue(*text)
-			continue
-		}
-		var compact bytes.Buffer
-		if json.Compact(&compact, raw) != nil {
-			return types.Map{}, false
-		}
-		values[k] = types.StringValue(compact.String())
-	}
-	return types.MapValueMust(types.StringType, values), true
+	return report.Parse(newest.Message)
 }

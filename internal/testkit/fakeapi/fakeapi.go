@@ -47,6 +47,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"events":                 {Version: "v1", Kind: "Event"},
 	"namespaces":             {Version: "v1", Kind: "Namespace"},
 	"nodes":                  {Version: "v1", Kind: "Node"},
+	"secrets":                {Version: "v1", Kind: "Secret"},
 }
 
 // Request is one call, as Server.Before and Server.After see it.
@@ -71,6 +72,8 @@ type Server struct {
 	Before func(Request) error
 	// After may lose the answer of a request that took effect.
 	After func(Request) error
+	// Logs are the logs of containers, by namespace/pod/container.
+	Logs map[string]string
 	// Complete may fill in what the stored objects leave out, as Defaults does;
 	// create is whether the object is new.
 	Complete func(o runtime.Object, create bool) error
@@ -144,6 +147,11 @@ func (s *Server) Put(o *unstructured.Unstructured, manager ...string) *unstructu
 	now, err := s.update(live, o, by)
 	if err != nil {
 		panic(err)
+	}
+	if live == nil {
+		// What a test writes down refers to each other by uid, and has an age.
+		now.SetUID(o.GetUID())
+		now.SetCreationTimestamp(o.GetCreationTimestamp())
 	}
 	return s.store(resource, live, now)
 }
@@ -287,8 +295,12 @@ func (s *Server) store(resource string, live, o *unstructured.Unstructured) *uns
 	s.version++
 	kind := "MODIFIED"
 	if live == nil {
-		o.SetUID(uuid.NewUUID())
-		o.SetCreationTimestamp(metav1.Now())
+		if o.GetUID() == "" {
+			o.SetUID(uuid.NewUUID())
+		}
+		if created := o.GetCreationTimestamp(); created.IsZero() {
+			o.SetCreationTimestamp(metav1.Now())
+		}
 		kind = "ADDED"
 	} else {
 		o.SetUID(live.GetUID())
@@ -381,6 +393,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if pod, ok := strings.CutSuffix(r.URL.Path, "/log"); ok && strings.Contains(pod, "/pods/") {
+		s.log(w, pod, q.Get("container"))
+		return
+	}
 	t, ok := parse(r.URL.Path)
 	if !ok {
 		refuse(w, &apierrors.StatusError{ErrStatus: metav1.Status{Status: "Failure", Code: 404, Reason: metav1.StatusReasonNotFound, Message: "the server could not find the requested resource"}})
@@ -404,6 +420,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// log answers with a container's log, as a kubelet would.
+func (s *Server) log(w http.ResponseWriter, pod, container string) {
+	parts := strings.Split(strings.Trim(pod, "/"), "/")
+	namespace, name := parts[len(parts)-3], parts[len(parts)-1]
+	text, ok := s.Logs[namespace+"/"+name+"/"+container]
+	if !ok {
+		refuse(w, apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q is waiting to start", container, name)))
+		return
+	}
+	_, _ = io.WriteString(w, text) // whoever asked may be gone
 }
 
 // refuse answers with an error, or breaks the connection.

@@ -1,0 +1,168 @@
+package trainingrun
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+)
+
+// read finds the run, and fills the model from its Job and pods.
+func read(ctx context.Context, q *lifecycle.Query, m *Model) diag.Diagnostics {
+	var ds diag.Diagnostics
+	m.Namespace, ds = q.Namespace(m.Namespace)
+	if ds.HasError() {
+		return ds
+	}
+	o, found := find(ctx, q, m)
+	ds.Append(found...)
+	if ds.HasError() {
+		return ds
+	}
+	job, err := kube.Typed[batchv1.Job](kube.Live{"": o}, "")
+	if err != nil {
+		ds.Append(diags.Message{Summary: "A Job cannot be understood", Why: err.Error(), Stands: "Nothing was read."}.Error())
+		return ds
+	}
+	pods, podErrs := q.Pods(ctx, job.Namespace, batchv1.JobNameLabel+"="+job.Name)
+	ds.Append(podErrs...)
+	if ds.HasError() {
+		return ds
+	}
+	mine := own(job, pods)
+	observe(m, job, mine, q.Now())
+	m.Status = lifecycle.StatusOf(judge(job, mine), o)
+	if lines := m.LogLines.ValueInt64(); lines > 0 {
+		logs, problems := q.Logs(ctx, job.Namespace, logged(mine), lines)
+		ds.Append(problems...)
+		for i := range m.Pods {
+			m.Pods[i].Log = filled(strings.TrimRight(logs[m.Pods[i].Name.ValueString()], "\n"))
+		}
+	}
+	return ds
+}
+
+// logged picks the pods whose logs are read: those that failed first.
+func logged(pods []*corev1.Pod) []*corev1.Pod {
+	out := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.Spec.NodeName == "" })
+	slices.SortStableFunc(out, func(a, b *corev1.Pod) int {
+		x, y := a.Status.Phase == corev1.PodFailed, b.Status.Phase == corev1.PodFailed
+		switch {
+		case x && !y:
+			return -1
+		case y && !x:
+			return 1
+		}
+		return 0
+	})
+	return out[:min(len(out), loggedPods)]
+}
+
+// find gets the Job of the run that was asked for.
+func find(ctx context.Context, q *lifecycle.Query, m *Model) (*kube.Object, diag.Diagnostics) {
+	namespace := m.Namespace.ValueString()
+	if run := m.RunName.ValueString(); run != "" {
+		o, ds := q.Get(ctx, kube.Ref{Kind: kube.Job, Namespace: namespace, Name: run})
+		if o != nil || ds.HasError() {
+			return o, ds
+		}
+		jobs, ds := q.List(ctx, kube.Job, namespace, "")
+		if !ds.HasError() {
+			ds.Append(missing(run, namespace, path.Root("run_name"), jobs).Error())
+		}
+		return nil, ds
+	}
+	jobs, ds := q.List(ctx, kube.Job, namespace, "")
+	if ds.HasError() {
+		return nil, ds
+	}
+	o := newestOf(m.Name.ValueString(), jobs)
+	if o == nil {
+		ds.Append(missing(m.Name.ValueString(), namespace, path.Root("name"), jobs).Error())
+		return nil, ds
+	}
+	m.RunName = types.StringValue(o.GetName())
+	return o, ds
+}
+
+// runHash is how mlk_training_job ends the names of its runs.
+var runHash = regexp.MustCompile(`^-[a-z2-7]{8}$`)
+
+// isRunOf reports whether a Job is a run of a training: made by
+// mlk_training_job under a name of its own making, kept by it, or made by a
+// schedule of that name.
+func isRunOf(training string, o *kube.Object) bool {
+	if o.GetLabels()[lifecycle.KeptLabel] == training {
+		return true
+	}
+	rest, named := strings.CutPrefix(o.GetName(), training)
+	if by := o.GetAnnotations()[lifecycle.ResourceAnnotation]; named && runHash.MatchString(rest) && strings.HasPrefix(by, "training_job/") {
+		return true
+	}
+	owner := kube.Controlled(o)
+	return owner != nil && owner.Kind == "CronJob" && owner.Name == training
+}
+
+// newestOf is the newest run of a training; nil when there is none.
+func newestOf(training string, jobs []*kube.Object) *kube.Object {
+	runs := slices.DeleteFunc(slices.Clone(jobs), func(o *kube.Object) bool { return !isRunOf(training, o) })
+	if len(runs) == 0 {
+		return nil
+	}
+	return slices.MaxFunc(runs, byAge)
+}
+
+func byAge(a, b *kube.Object) int {
+	x, y := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	if c := x.Compare(y.Time); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.GetName(), b.GetName())
+}
+
+// tidied says why a run that existed may not any more.
+const tidied = "A finished run is deleted after ttl_seconds_after_finished; its result stays with the mlk_training_job that made it."
+
+// shownRuns bounds how many runs a message names.
+const shownRuns = 5
+
+// missing says that there is no such run, and which there are.
+func missing(asked, namespace string, at path.Path, jobs []*kube.Object) diags.Message {
+	msg := diags.Message{
+		Summary:  fmt.Sprintf("There is no training run %q in namespace %s", asked, namespace),
+		Happened: "No Job of that name exists.",
+		Do:       "Check run_name and namespace. If this configuration makes the run, name its resource in depends_on, so that it is read after it was made. " + tidied,
+		At:       at,
+	}
+	if at.Equal(path.Root("name")) {
+		msg.Summary = fmt.Sprintf("Training %q has no run in namespace %s", asked, namespace)
+		msg.Happened = fmt.Sprintf("No Job there is called %s-<hash> and made by mlk_training_job, kept by it, or made by a schedule of that name.", asked)
+		msg.Do = "Check name and namespace, and name the resource that makes the run, if it is in this configuration, in depends_on. A run whose name was chosen by hand is found with run_name. " + tidied
+	}
+	if len([]rune(msg.Summary)) > 90 {
+		msg.Summary = "There is no such training run"
+	}
+	if len(jobs) == 0 {
+		msg.Happened += " The namespace has no Jobs at all, or does not exist."
+		return msg
+	}
+	jobs = slices.SortedFunc(slices.Values(jobs), func(a, b *kube.Object) int { return byAge(b, a) })
+	var names []string
+	for _, o := range jobs[:min(len(jobs), shownRuns)] {
+		names = append(names, o.GetName())
+	}
+	msg.Happened += " The newest Jobs there: " + strings.Join(names, ", ") + "."
+	return msg
+}
