@@ -33,14 +33,17 @@ type site struct {
 	root string
 	// cluster is "devcluster", or "existing" for the one $KUBECONFIG names.
 	cluster string
-	// testArgs go to "go test" of the acceptance ring.
+	// testArgs go to "go test" of the acceptance ring, or of the kind ring.
 	testArgs []string
+	// keep leaves the kind cluster for the next run.
+	keep bool
 }
 
 func main() {
 	var s site
 	budget := flag.Duration("budget", 0, "time for all rings together; 0 sets no bound")
-	testArgs := flag.String("testargs", "", "arguments for go test in the acceptance ring")
+	testArgs := flag.String("testargs", "", "arguments for go test in the acceptance or kind ring")
+	flag.BoolVar(&s.keep, "keep", false, "leave the kind cluster for the next run")
 	flag.StringVar(&s.cluster, "cluster", "devcluster", "cluster of the acceptance ring: devcluster or existing")
 	flag.Parse()
 	s.testArgs = strings.Fields(*testArgs)
@@ -71,7 +74,7 @@ func run(ctx context.Context, s site, budget time.Duration, names []string) (res
 	if err != nil {
 		return total, err
 	}
-	start := time.Now()
+	start, unbounded := time.Now(), ctx
 	if budget > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, start.Add(budget))
@@ -79,17 +82,21 @@ func run(ctx context.Context, s site, budget time.Duration, names []string) (res
 	}
 	var left []string
 	for _, r := range chosen {
+		within := ctx
 		if budget > 0 {
-			need, have := r.estimate(ctx, root), budget-time.Since(start)
-			if need > have {
-				left = append(left, fmt.Sprintf("SKIPPED ring %s: it needs about %s and %s of the time is left", r.name, need.Round(time.Minute), have.Round(time.Minute)))
+			reason, always := r.misfit(ctx, root, budget-time.Since(start))
+			if reason != "" {
+				left = append(left, fmt.Sprintf("SKIPPED ring %s: %s", r.name, reason))
 				total.skipped++
 				continue
+			}
+			if always {
+				within = unbounded
 			}
 		}
 		begun := time.Now()
 		fmt.Printf("=== ring %s\n", r.name)
-		got := r.run(ctx, s)
+		got := r.run(within, s)
 		fmt.Printf("=== ring %s: %d passed, %d failed, %d skipped in %s\n\n", r.name, got.passed, got.failed, got.skipped, time.Since(begun).Round(time.Second))
 		total.add(got)
 	}

@@ -42,7 +42,9 @@ type ring struct {
 	builds map[string][]string
 	// needsCLI tells that OpenTofu may have to be built first.
 	needsCLI bool
-	run      func(context.Context, site) result
+	// extra says what else the ring needs here and now, nil for nothing.
+	extra func(ctx context.Context, root string) (need time.Duration, always bool, err error)
+	run   func(context.Context, site) result
 }
 
 func rings() []ring {
@@ -59,6 +61,7 @@ func rings() []ring {
 			name: "acceptance", takes: 15 * time.Minute, needsCLI: true, run: acceptance,
 			builds: map[string][]string{".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"}},
 		},
+		{name: "kind", takes: 8 * time.Minute, needsCLI: true, builds: provider, extra: kindNeeds, run: onKind},
 		{
 			name: "engines", takes: 5 * time.Minute, needsCLI: true, run: engines,
 			builds: map[string][]string{
@@ -98,6 +101,26 @@ func (r ring) estimate(ctx context.Context, root string) time.Duration {
 		need += stale(ctx, filepath.Join(root, "internal", "tools", "opentofu"), []string{"tool"})
 	}
 	return need
+}
+
+// misfit says why the ring cannot run in the time there is, "" if it can. A ring that
+// always runs may take longer than that.
+func (r ring) misfit(ctx context.Context, root string, have time.Duration) (reason string, always bool) {
+	var extra time.Duration
+	if r.extra != nil {
+		var err error
+		extra, always, err = r.extra(ctx, root)
+		if err != nil {
+			return strings.ReplaceAll(err.Error(), "\n", "; "), false
+		}
+		if always {
+			return "", true
+		}
+	}
+	if need := r.estimate(ctx, root) + extra; need > have {
+		return fmt.Sprintf("it needs about %s and %s of the time is left", need.Round(time.Minute), have.Round(time.Minute)), false
+	}
+	return "", false
 }
 
 // stale is the time to compile those of the packages and their dependencies
