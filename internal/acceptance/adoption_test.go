@@ -138,6 +138,7 @@ var edits = map[string][]edit{
 		annotate,
 	},
 	"PersistentVolumeClaim": {oneLabelLess, annotate},
+	"Pod":                   {oneLabelLess, annotate},
 	"StorageClass": {
 		expandable,
 		remove("mount_options", nil, "mountOptions"),

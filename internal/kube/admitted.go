@@ -22,8 +22,9 @@ const (
 var unwell = []string{"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
 // Declared returns a live object without what the cluster itself put into its
-// spec and wanted, which may be nil, does not say: the token, tolerations,
-// priority and node of a pod. Other kinds are returned as they are.
+// spec and wanted does not say: the token, tolerations, priority and node of a
+// pod. Without a wanted object the requests that follow limits are left out too.
+// Other kinds are returned as they are.
 func Declared(live, wanted map[string]any) map[string]any {
 	if live["kind"] != Pod.Kind || live["apiVersion"] != Pod.APIVersion() {
 		return live
@@ -62,6 +63,9 @@ func Declared(live, wanted map[string]any) map[string]any {
 		out[k] = v
 	}
 	out["spec"] = slim
+	if wanted == nil {
+		out["spec"] = withoutFollowers(slim)
+	}
 	return out
 }
 

@@ -68,6 +68,9 @@ type Definition[M any] struct {
 	// its namespace. Of those only the ones count that it controls, and those that
 	// nobody does. A main object that is a pod itself needs none.
 	Pods func(m *M) string
+	// Log says which log the state is to hold: of which container, and how many
+	// of its last lines. No lines: it is not read.
+	Log func(m *M) (container string, lines int64)
 	// PodTemplate is where the pod template is: "Job", "spec", "template".
 	PodTemplate []string
 	// Trusts reports whether at this level of wait_for the cluster's own
@@ -117,7 +120,10 @@ type Seen struct {
 	Pods []corev1.Pod
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
-	Now    time.Time
+	// Log is the end of the log that Definition.Log asks for, of the newest pod;
+	// nil when there is none, or it could not be read. It is there for Observe only.
+	Log *string
+	Now time.Time
 }
 
 // Planning is one plan of a resource, as far as the lifecycle has got: names,

@@ -65,6 +65,7 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	m := P(model)
 	objects := map[kube.Ref]*kube.Object{ref: live}
 	seen := r.look(ctx, client, m, objects)
+	seen.Log = r.log(ctx, client, m, seen)
 	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
 	// Should the first write be the last thing this process does, the state
 	// knows the claim it wrote.

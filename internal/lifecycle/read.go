@@ -109,6 +109,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	seen.Log = r.log(ctx, client, P(m), seen)
 	before := mem
 	raw, ds := r.refreshed(ctx, s, req.State.Raw, m, &mem, refs, seen)
 	resp.Diagnostics.Append(ds...)

@@ -61,7 +61,10 @@ type realServer struct {
 }
 
 // served are the kinds the server was asked about, with their resources.
-var served = map[string]string{"Job": "jobs", "StorageClass": "storageclasses", "PersistentVolumeClaim": "persistentvolumeclaims"}
+var served = map[string]string{
+	"CronJob": "cronjobs", "Job": "jobs", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
+	"Service": "services", "StatefulSet": "statefulsets", "StorageClass": "storageclasses",
+}
 
 func (r *realServer) complete(o runtime.Object, create bool) error {
 	if !create {
@@ -98,7 +101,7 @@ func (r *realServer) complete(o runtime.Object, create bool) error {
 		r.refused[reason(err)]++
 		return err
 	}
-	for _, dropped := range kube.Drift(slim(sent.Object), slim(live.Object)) {
+	for _, dropped := range kube.Drift(slim(sent.Object), slim(kube.Declared(live.Object, sent.Object))) {
 		// A feature that this cluster does not have: it makes something else of it.
 		err := fmt.Errorf("%s is dropped", strings.Join(dropped, "."))
 		r.refused[err.Error()]++
@@ -137,7 +140,7 @@ func (r *realServer) compare(o runtime.Object, live *unstructured.Unstructured) 
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	want, got := slim(live.Object), slim(made)
+	want, got := slim(kube.Declared(live.Object, made)), slim(made)
 	if accessor.GetNamespace() != "" && live.GetKind() == "PersistentVolumeClaim" {
 		// An admission plugin adds the default class of the cluster.
 		if _, named, _ := unstructured.NestedString(got, "spec", "storageClassName"); !named {

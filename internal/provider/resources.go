@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
@@ -13,6 +14,7 @@ import (
 // Resources lists every resource of the provider, by name.
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
+		pod.New,
 		storageclass.New,
 		trainingjob.New,
 		volumeclaim.New,

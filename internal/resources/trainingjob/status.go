@@ -81,7 +81,7 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 		return wait.Of(wait.Progressing, phaseRunning, c.Reason, "The run has succeeded; its pods are being stopped")
 	}
 	for _, p := range pods {
-		if runs(p, mainContainer(m)) {
+		if podspec.Runs(p, mainContainer(m)) {
 			return wait.Of(wait.Progressing, phaseRunning, "", fmt.Sprintf("Pod %s is running%s", p.Name, tries(job)))
 		}
 	}
@@ -90,11 +90,11 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 		return wait.Of(wait.Progressing, phaseRunning, "", "A pod is running"+tries(job))
 	}
 	for _, p := range pods {
-		if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse && active(p) {
+		if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse && podspec.Active(p) {
 			return wait.Of(wait.Progressing, phasePending, c.Reason, fmt.Sprintf("Pod %s is not scheduled: %s", p.Name, c.Message))
 		}
 	}
-	if i := slices.IndexFunc(pods, active); i >= 0 {
+	if i := slices.IndexFunc(pods, podspec.Active); i >= 0 {
 		return wait.Of(wait.Progressing, phasePending, "", fmt.Sprintf("Pod %s is starting%s", pods[i].Name, tries(job)))
 	}
 	if job.Status.Active > 0 {
@@ -145,59 +145,23 @@ func podsOf(job *batchv1.Job, pods []corev1.Pod) []*corev1.Pod {
 	return out
 }
 
-// active reports whether a pod may still run.
-func active(p *corev1.Pod) bool {
-	return p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
-}
-
 func scheduled(p *corev1.Pod) bool {
 	c := podCondition(p, corev1.PodScheduled)
-	return active(p) && (p.Spec.NodeName != "" || c != nil && c.Status == corev1.ConditionTrue)
+	return podspec.Active(p) && (p.Spec.NodeName != "" || c != nil && c.Status == corev1.ConditionTrue)
 }
 
-// steady is how long a container must have run before the run counts as
-// running. A program that cannot start (a missing module, a wrong argument)
-// ends within seconds, and each of its tries looks like a running container
-// until then.
-const steady = 5 * time.Second
-
 // lasts reports whether the run has been running for long enough to believe it.
-// Clocks that disagree by more than that are not waited for.
 func lasts(m *Model, pods []*corev1.Pod, now time.Time) bool {
 	known := false
 	for _, p := range pods {
-		if !runs(p, mainContainer(m)) {
-			continue
-		}
-		known = true
-		i := slices.IndexFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == mainContainer(m) })
-		if i < 0 || p.Status.ContainerStatuses[i].State.Running == nil {
-			return true // it has ended well
-		}
-		s := p.Status.ContainerStatuses[i]
-		age := now.Sub(s.State.Running.StartedAt.Time)
-		if (age >= steady || age < -steady) && (s.Started == nil || *s.Started) {
-			return true
+		if podspec.Runs(p, mainContainer(m)) {
+			known = true
+			if podspec.Lasts(p, mainContainer(m), now) {
+				return true
+			}
 		}
 	}
 	return !known
-}
-
-// runs reports whether a pod's main container runs, or ran without fault before
-// anybody looked. A pod of phase Running may have but a container that crashes.
-func runs(p *corev1.Pod, main string) bool {
-	switch {
-	case p.Status.Phase == corev1.PodSucceeded:
-		return true
-	case !active(p) || p.Status.Phase != corev1.PodRunning:
-		return false
-	}
-	for _, s := range p.Status.ContainerStatuses {
-		if s.Name == main {
-			return s.State.Running != nil
-		}
-	}
-	return false
 }
 
 // mainContainer is the container that trains.

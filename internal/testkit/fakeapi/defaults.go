@@ -5,11 +5,13 @@ import (
 	"reflect"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
 
@@ -50,6 +52,17 @@ func defaultsOf(p any) {
 		jobDefaults(o)
 	case *batchv1.PodFailurePolicyOnPodConditionsPattern:
 		fill(&o.Status, corev1.ConditionTrue)
+	case *batchv1.CronJob:
+		fill(&o.Spec.ConcurrencyPolicy, batchv1.AllowConcurrent)
+		fill(&o.Spec.Suspend, ptr.To(false))
+		fill(&o.Spec.SuccessfulJobsHistoryLimit, ptr.To[int32](3))
+		fill(&o.Spec.FailedJobsHistoryLimit, ptr.To[int32](1))
+	case *appsv1.StatefulSet:
+		setDefaults(o)
+	case *corev1.Service:
+		serviceDefaults(o)
+	case *corev1.Pod:
+		onlyPodDefaults(o)
 	case *corev1.PodSpec:
 		podDefaults(o)
 	case *corev1.Container:
@@ -139,6 +152,77 @@ func jobDefaults(o *batchv1.Job) {
 		o.Spec.Template.Labels[prefix+"job-name"] = o.Name
 	}
 	o.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: uid}}
+}
+
+// setDefaults also completes the claim templates, which the server stores as
+// whole claims.
+func setDefaults(o *appsv1.StatefulSet) {
+	if len(o.Labels) == 0 {
+		o.Labels = o.Spec.Template.Labels
+	}
+	fill(&o.Spec.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
+	fill(&o.Spec.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
+	if o.Spec.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+		if o.Spec.UpdateStrategy.RollingUpdate == nil {
+			o.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{}
+		}
+		fill(&o.Spec.UpdateStrategy.RollingUpdate.Partition, ptr.To[int32](0))
+		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
+	}
+	if o.Spec.PersistentVolumeClaimRetentionPolicy == nil {
+		o.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{}
+	}
+	fill(&o.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	fill(&o.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	fill(&o.Spec.Replicas, ptr.To[int32](1))
+	fill(&o.Spec.RevisionHistoryLimit, ptr.To[int32](10))
+	for i := range o.Spec.VolumeClaimTemplates {
+		c := &o.Spec.VolumeClaimTemplates[i]
+		c.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"}
+		fill(&c.Status.Phase, corev1.ClaimPending)
+	}
+}
+
+// serviceDefaults are those of a headless Service on a cluster of IPv4.
+func serviceDefaults(o *corev1.Service) {
+	fill(&o.Spec.Type, corev1.ServiceTypeClusterIP)
+	fill(&o.Spec.SessionAffinity, corev1.ServiceAffinityNone)
+	fill(&o.Spec.InternalTrafficPolicy, ptr.To(corev1.ServiceInternalTrafficPolicyCluster))
+	if o.Spec.ClusterIP == corev1.ClusterIPNone {
+		o.Spec.ClusterIPs = []string{corev1.ClusterIPNone}
+		fill(&o.Spec.IPFamilyPolicy, ptr.To(corev1.IPFamilyPolicySingleStack))
+		if o.Spec.IPFamilies == nil {
+			o.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+		}
+	}
+	for i := range o.Spec.Ports {
+		p := &o.Spec.Ports[i]
+		fill(&p.Protocol, corev1.ProtocolTCP)
+		fill(&p.TargetPort, intstr.FromInt32(p.Port))
+	}
+}
+
+// onlyPodDefaults are those of pods, which templates do not get.
+func onlyPodDefaults(o *corev1.Pod) {
+	fill(&o.Spec.EnableServiceLinks, ptr.To(corev1.DefaultEnableServiceLinks))
+	for _, containers := range [][]corev1.Container{o.Spec.InitContainers, o.Spec.Containers} {
+		for i := range containers {
+			c := &containers[i]
+			for name, q := range c.Resources.Limits {
+				if c.Resources.Requests == nil {
+					c.Resources.Requests = corev1.ResourceList{}
+				}
+				if _, ok := c.Resources.Requests[name]; !ok {
+					c.Resources.Requests[name] = q
+				}
+			}
+			for j := range c.Ports {
+				if o.Spec.HostNetwork {
+					fill(&c.Ports[j].HostPort, c.Ports[j].ContainerPort)
+				}
+			}
+		}
+	}
 }
 
 func podDefaults(o *corev1.PodSpec) {

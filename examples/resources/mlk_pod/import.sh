@@ -1,0 +1,2 @@
+# namespace/name
+terraform import mlk_pod.nvidia_smi ml/nvidia-smi

@@ -1,0 +1,12 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_pod" "probe" {
+  name      = "probe"
+  namespace = var.namespace
+  image     = "busybox:1.36"
+  wait_for  = "completed"
+
+  pod_annotations = { "mlk.dev/simulate" = "fail:exit=3,after=1s,message=no GPU found", "mlk.dev/log" = "looking\nno GPU found" }
+}
