@@ -15,9 +15,10 @@ import (
 // logWithin bounds the read of a log: it comes from a node, which may be away.
 const logWithin = 5 * time.Second
 
-// log reads the end of the log that the definition asks for. What cannot be
-// read, because the container has not started or its node is gone, is no
-// failure: the state keeps what it has.
+// log reads the end of the log that the definition asks for, with secret values
+// masked. What cannot be read, because the container has not started, its node
+// is gone or its secrets may not be known, is no failure: the state keeps what
+// it has.
 func (r *Resource[M, P]) log(ctx context.Context, client *kube.Client, m P, seen Seen) *string {
 	if r.def.Log == nil || len(seen.Pods) == 0 {
 		return nil
@@ -33,10 +34,15 @@ func (r *Resource[M, P]) log(ctx context.Context, client *kube.Client, m P, seen
 	newest := slices.MaxFunc(seen.Pods, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	ctx, cancel := context.WithTimeout(ctx, logWithin)
 	defer cancel()
-	text, err := diagnose.NewReader(typed).Logs(ctx, newest.Namespace, newest.Name, container, false, lines)
+	reader := diagnose.NewReader(typed)
+	masks := diagnose.CollectMasks(ctx, reader, newest.Namespace, []corev1.Pod{newest})
+	if masks.Withholds(&newest, container) != "" {
+		return nil
+	}
+	text, err := diagnose.Tail(ctx, reader, newest.Namespace, newest.Name, container, lines)
 	if err != nil {
 		return nil
 	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.ToValidUTF8(masks.Hide(text), "\uFFFD")
 	return &text
 }
