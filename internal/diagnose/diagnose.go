@@ -169,6 +169,10 @@ type logRef struct {
 type examiner struct {
 	e      Evidence
 	jobs   []*batchv1.Job
+	// makers are the other objects whose controllers make pods, explain what to
+	// say of each.
+	makers  []maker
+	explain []func()
 	claims []*corev1.PersistentVolumeClaim
 	events eventIndex
 	drafts []draft
@@ -190,6 +194,8 @@ func examine(e Evidence) []draft {
 			if j, ok := decode[batchv1.Job](o); ok {
 				x.jobs = append(x.jobs, j)
 			}
+		case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob":
+			x.workload(o)
 		case "PersistentVolumeClaim":
 			if c, ok := decode[corev1.PersistentVolumeClaim](o); ok {
 				x.claims = append(x.claims, c)
@@ -207,6 +213,9 @@ func examine(e Evidence) []draft {
 	var about []string
 	for _, j := range x.jobs {
 		about = append(about, eventKey("Job", j.Namespace, j.Name))
+	}
+	for _, m := range x.makers {
+		about = append(about, eventKey(m.kind, m.GetNamespace(), m.GetName()))
 	}
 	for _, c := range x.claims {
 		about = append(about, eventKey("PersistentVolumeClaim", c.Namespace, c.Name))
@@ -228,6 +237,9 @@ func examine(e Evidence) []draft {
 	x.queues = len(held) > 0
 	for _, j := range x.jobs {
 		x.job(j)
+	}
+	for _, say := range x.explain {
+		say()
 	}
 	return x.settle()
 }

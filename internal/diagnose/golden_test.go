@@ -72,7 +72,7 @@ func objects(t *testing.T, dir, file string) []*unstructured.Unstructured {
 func load(t *testing.T, dir string) Evidence {
 	t.Helper()
 	e := Evidence{
-		Objects:  objects(t, dir, "jobs.yaml"),
+		Objects:  append(objects(t, dir, "jobs.yaml"), objects(t, dir, "objects.yaml")...),
 		Pods:     documents[corev1.Pod](t, dir, "pods.yaml"),
 		Events:   documents[corev1.Event](t, dir, "events.yaml"),
 		Nodes:    documents[corev1.Node](t, dir, "nodes.yaml"),

@@ -55,6 +55,18 @@ func (x *examiner) otherHurdle(f *Finding, p *corev1.Pod, kind string) {
 		if g := x.extendedField(p); g != nil {
 			f.PodField = g
 		}
+		switch {
+		case strings.Contains(f.Why, "CEL "):
+			selectorBroken(f)
+		case strings.Contains(f.Why, "resourceclaim in use"):
+			f.Reason, f.Summary = "ResourceClaimInUse", "a resource claim of a pod is in use by others"
+			f.Happened = f.Subject + " cannot be scheduled: its resource claim serves other pods, and no more at a time."
+			f.Do = "Wait for those pods to end, or give each pod a claim of its own (a ResourceClaimTemplate)."
+		case strings.Contains(f.Why, "not available on the node"):
+			f.Reason, f.Summary = "ResourceClaimElsewhere", "the devices of a resource claim are where the pod may not run"
+			f.Happened = f.Subject + " cannot be scheduled: its resource claim was given devices already, and the nodes that reach these do not fit or are full."
+			f.Do = "Free those nodes, let the pod run there (node selector, tolerations), or make the claim anew."
+		}
 	case "antiAffinity":
 		f.Reason, f.Summary = "AntiAffinity", "pods that must not share a node leave no room for a pod"
 		f.Do = "Add nodes, or make the anti-affinity rule a preference. A rule of a pod that already runs counts too."
@@ -63,10 +75,20 @@ func (x *examiner) otherHurdle(f *Finding, p *corev1.Pod, kind string) {
 		f.Reason, f.Summary = "PodAffinity", "no node has the pods that a pod wants beside it"
 		f.Do = "See that pods with those labels run in the same namespace, and that the nodes have the topology label of the rule."
 		f.PodField = []string{"spec", "affinity", "podAffinity"}
+	case "enforced":
+		f.Reason, f.Summary = "SchedulerAffinity", "the scheduler's own settings leave no node for a pod"
+		f.Happened = f.Subject + " cannot be scheduled: its scheduler is set up to use certain nodes only (addedAffinity), and none of them can take it."
+		f.Do = "Ask those who run the scheduler which nodes it uses, or choose another with scheduler_name."
+		f.PodField = []string{"spec", "schedulerName"}
 	case "spread":
 		f.Reason, f.Summary = "TopologySpread", "the topology spread of a pod leaves no node"
 		f.Do = "Raise max_skew, allow ScheduleAnyway, or add nodes in the domains that have fewer pods. Nodes without the topology label never count."
 		f.PodField = []string{"spec", "topologySpreadConstraints"}
+		if !strings.Contains(strings.ReplaceAll(f.Why, "constraints (missing required label)", ""), "spread constraints") {
+			f.Summary = "no node has the topology label that a pod spreads over"
+			f.Happened = f.Subject + " cannot be scheduled: it is to be spread over the values of a label that no node has."
+			f.Do = "Correct topology_key, or label the nodes. See what they have: kubectl get nodes --show-labels"
+		}
 	case "ports":
 		f.Reason, f.Summary = "HostPortTaken", "the host ports of a pod are taken on every node"
 		f.Do = "Two pods with host_network or the same host port cannot share a node: use other ports, or add nodes."
@@ -91,6 +113,14 @@ func (x *examiner) otherHurdle(f *Finding, p *corev1.Pod, kind string) {
 		f.Summary = "a pod cannot be scheduled"
 		f.Do = kubectlDescribe(p)
 	}
+}
+
+// selectorBroken tells of a device selector that cannot be evaluated.
+func selectorBroken(f *Finding) {
+	f.Reason, f.Summary = "DeviceSelector", "a device selector of a resource claim cannot be evaluated"
+	f.Happened = f.Subject + " cannot be scheduled: the CEL expression that chooses its devices ends in an error."
+	f.Do = "Correct the expression; an attribute that some devices lack has to be asked for first (has(…)). See what devices offer: kubectl get resourceslices -o yaml"
+	f.PodField = []string{"spec", "resourceClaims"}
 }
 
 // extendedField is the field by which the pod asks for devices, if it does.

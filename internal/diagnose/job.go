@@ -61,12 +61,36 @@ func (x *examiner) job(j *batchv1.Job) {
 		}})
 		return
 	}
-	if j.Status.Active == 0 {
-		if x.refused(j) {
+	if c := jobCondition(j, batchv1.JobSuccessCriteriaMet); c != nil {
+		left := int(j.Status.Active + ptr.Deref(j.Status.Terminating, 0))
+		x.add(draft{rank: rankWaiting, key: "succeeding/" + string(j.UID) + j.Name, when: c.LastTransitionTime.Time, Finding: Finding{
+			Reason:   c.Reason,
+			Subject:  jobSubject(j),
+			Summary:  "the Job has succeeded and waits for its last pods to end",
+			Happened: jobSubject(j) + " has what it needs to succeed, and will be marked as complete once " + plural(left, "pod") + " of it have ended.",
+			Why:      quote(c.Message),
+			Do:       "Wait for them: they have been asked to stop. A long grace period delays it.",
+		}})
+		return
+	}
+	if wants := podsWanted(j); j.Status.Active < wants {
+		m := maker{j, "Job", &j.Spec.Template}
+		if x.refused(m, j.Status.Active, wants) || j.Status.Active > 0 {
 			return
 		}
+	}
+	if j.Status.Active == 0 {
 		x.idle(j)
 	}
+}
+
+// podsWanted is how many pods a Job runs side by side now.
+func podsWanted(j *batchv1.Job) int32 {
+	n := ptr.Deref(j.Spec.Parallelism, 1)
+	if j.Spec.Completions != nil {
+		n = min(n, *j.Spec.Completions-j.Status.Succeeded)
+	}
+	return n
 }
 
 func jobSubject(j *batchv1.Job) string { return "Job " + j.Namespace + "/" + j.Name }

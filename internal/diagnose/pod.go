@@ -167,8 +167,16 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		if res == "cpu" || res == "memory" || res == "ephemeral-storage" || res == "pods" || isExtended(corev1.ResourceName(res)) {
 			f.PodField = requestField(&p.Spec, corev1.ResourceName(res))
 		}
-		f.Summary = "node " + node + " had no " + res + " left for a pod"
-		f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node had not enough %s and turned it away.", node, f.Subject, res)
+		what := res
+		if !isExtended(corev1.ResourceName(res)) {
+			what = unit(corev1.ResourceName(res))
+		}
+		f.Summary = "node " + node + " had no " + what + " left for a pod"
+		f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node had not enough %s and turned it away.", node, f.Subject, what)
+		if res == "pods" {
+			f.Summary = "node " + node + " takes no more pods"
+			f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node ran as many pods as it takes and turned it away.", node, f.Subject)
+		}
 		f.Do = "Another pod was quicker, or the node has lost some of it. Try again; if it comes back, compare the node's allocatable with what its pods ask for."
 		if IsAccelerator(corev1.ResourceName(res)) {
 			f.Do = fmt.Sprintf("A GPU may have failed or its device plugin restarted: compare capacity and allocatable of %s on node %s. Try again, or keep off that node.", res, node)

@@ -3,17 +3,29 @@ package diagnose
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// refused explains why the API server does not let the Job have its pods. Such
-// refusals make no condition on the Job, only events.
-func (x *examiner) refused(j *batchv1.Job) bool {
-	events := x.events.of("Job", j)
+// maker is an object whose controller makes pods.
+type maker struct {
+	metav1.Object
+	kind     string
+	template *corev1.PodTemplateSpec
+}
+
+func (m maker) String() string { return m.kind + " " + m.GetNamespace() + "/" + m.GetName() }
+
+// refused explains why the API server does not let a controller have its pods,
+// of which it has some and wants more. Such refusals make no condition on most
+// objects, only events.
+func (x *examiner) refused(m maker, have, want int32) bool {
+	events := x.events.of(m.kind, m)
 	refusals := repeats(events, hasReason("FailedCreate"))
 	if len(refusals) == 0 {
 		return false
@@ -23,18 +35,41 @@ func (x *examiner) refused(j *batchv1.Job) bool {
 	if made := repeats(events, hasReason("SuccessfulCreate")); len(made) > 0 && lastSeen(made[0].newest).After(lastSeen(r.newest)) {
 		return false
 	}
-	f, lasting := refusal(message(r.newest), j)
-	since := x.e.Now.Sub(r.first)
-	f.Subject = jobSubject(j)
-	f.Certain = lasting && (r.times >= refusalRepeat || since >= refusalGrace)
-	often := fmt.Sprintf("%s in %s", times(r.times), span(since))
-	if r.times == 1 {
-		often = span(since) + " ago"
-	}
-	f.Happened = sentences(fmt.Sprintf("%s cannot make its pods: the API server refused them %s.", f.Subject, often), f.Happened)
-	x.add(draft{rank: rankRefused, key: "refused/" + j.Name + f.Reason + same(f.Why), when: lastSeen(r.newest), Finding: f})
+	x.tellRefusal(m, message(r.newest), r.first, lastSeen(r.newest), r.times, have, want)
 	return true
 }
+
+// tellRefusal adds the finding of a refusal that was said n times since first; 0
+// means it has stood since then.
+func (x *examiner) tellRefusal(m maker, msg string, first, last time.Time, n int, have, want int32) *draft {
+	f, lasting := refusal(msg, m)
+	since := x.e.Now.Sub(first)
+	f.Subject = m.String()
+	f.Certain = lasting && (n >= refusalRepeat || since >= refusalGrace)
+	often := fmt.Sprintf("%s in %s", times(n), span(since))
+	if n == 1 {
+		often = span(since) + " ago"
+	}
+	makes := "pods"
+	if m.kind == "CronJob" {
+		makes = "runs"
+	}
+	cannot := fmt.Sprintf("%s cannot make its %s: the API server refused them %s.", f.Subject, makes, often)
+	switch some := have > 0 && have < want; {
+	case n == 0 && some:
+		cannot = fmt.Sprintf("%s has %d of its %d pods: the API server has refused the others for %s.", f.Subject, have, want, span(since))
+	case n == 0:
+		cannot = fmt.Sprintf("%s cannot make its pods: the API server has refused them for %s.", f.Subject, span(since))
+	case some:
+		cannot = fmt.Sprintf("%s has %d of its %d pods: the API server refused the others %s.", f.Subject, have, want, often)
+	}
+	f.Happened = sentences(cannot, f.Happened)
+	x.add(draft{rank: rankRefused, key: m.kind + "/refused/" + m.GetName() + f.Reason + same(f.Why), when: last, Finding: f})
+	return &x.drafts[len(x.drafts)-1]
+}
+
+// creating is what controllers put before the API server's words.
+var creating = regexp.MustCompile(`^(Error creating( job)?: |create (Pod|Claim) \S+ (for Pod \S+ )?in StatefulSet \S+ failed error: )`)
 
 var (
 	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.*), used: (.*), limited: (.*)$`)
@@ -50,26 +85,26 @@ var (
 
 // refusal reads the API server's words about a pod it does not accept.
 // Lasting is false for those that come and go, such as an unreachable webhook.
-func refusal(msg string, j *batchv1.Job) (f Finding, lasting bool) {
-	f.Why = quote(strings.TrimPrefix(msg, "Error creating: "))
-	template := &j.Spec.Template.Spec
+func refusal(msg string, m maker) (f Finding, lasting bool) {
+	f.Why = quote(creating.ReplaceAllString(msg, ""))
+	template := &m.template.Spec
 	spec := []string{"spec"}
 	switch {
 	case quotaExceeded.MatchString(msg):
-		return quotaRefusal(f, quotaExceeded.FindStringSubmatch(msg), template), true
+		return quotaRefusal(f, msg, template), true
 	case quotaMust.MatchString(msg):
-		m := quotaMust.FindStringSubmatch(msg)
-		what := strings.FieldsFunc(m[2], func(r rune) bool { return r == ' ' || r == ';' || r == ',' })
-		f.Reason, f.Summary = "QuotaMustSpecify", "quota "+m[1]+" wants resources to be stated"
-		f.Do = fmt.Sprintf("State them in resources; quota %s covers %s, so every pod has to.", m[1], list(keysOf(what), 4))
+		q := quotaMust.FindStringSubmatch(msg)
+		what := strings.FieldsFunc(q[2], func(r rune) bool { return r == ' ' || r == ';' || r == ',' })
+		f.Reason, f.Summary = "QuotaMustSpecify", "quota "+q[1]+" wants resources to be stated"
+		f.Do = fmt.Sprintf("State them in resources; quota %s covers %s, so every pod has to.", q[1], list(keysOf(what), 4))
 		if c := mainContainer(template); c != nil {
 			f.PodField = []string{"spec", "containers", c.Name, "resources"}
 		}
 		return f, true
 	case podSecurity.MatchString(msg):
-		m := podSecurity.FindStringSubmatch(msg)
-		f.Reason, f.Summary = "PodSecurity", "the namespace's Pod Security level "+m[1]+" forbids the pod"
-		f.Do = podSecurityAdvice(msg, m[1])
+		level := podSecurity.FindStringSubmatch(msg)[1]
+		f.Reason, f.Summary = "PodSecurity", "the namespace's Pod Security level "+level+" forbids the pod"
+		f.Do = podSecurityAdvice(msg, level)
 		f.PodField = podSecurityField(msg, template)
 		return f, true
 	case webhookDenied.MatchString(msg):
@@ -85,7 +120,7 @@ func refusal(msg string, j *batchv1.Job) (f Finding, lasting bool) {
 	case noAccount.MatchString(msg):
 		name := noAccount.FindStringSubmatch(msg)[1]
 		f.Reason, f.Summary = "ServiceAccountNotFound", "service account "+name+" does not exist"
-		f.Do = fmt.Sprintf("Create it in namespace %s, or name another one.", j.Namespace)
+		f.Do = fmt.Sprintf("Create it in namespace %s, or name another one.", m.GetNamespace())
 		f.PodField = append(spec, "serviceAccountName")
 		return f, true
 	case noPriority.MatchString(msg):
@@ -95,30 +130,31 @@ func refusal(msg string, j *batchv1.Job) (f Finding, lasting bool) {
 		f.PodField = append(spec, "priorityClassName")
 		return f, true
 	case limitRange.MatchString(msg):
-		m := limitRange.FindStringSubmatch(msg)
-		f.Reason, f.Summary = "LimitRange", fmt.Sprintf("a limit range sets the %s of %s to %s", m[1], m[2], m[4])
-		f.Do = fmt.Sprintf("Keep %s within what the LimitRange of namespace %s allows.", m[2], j.Namespace)
-		if c := mainContainer(template); c != nil && m[3] == "Container" {
-			f.PodField = []string{"spec", "containers", c.Name, "resources", "limits", m[2]}
+		l := limitRange.FindStringSubmatch(msg)
+		f.Reason, f.Summary = "LimitRange", fmt.Sprintf("a limit range sets the %s of %s to %s", l[1], l[2], l[4])
+		f.Do = fmt.Sprintf("Keep %s within what the LimitRange of namespace %s allows.", l[2], m.GetNamespace())
+		if c := mainContainer(template); c != nil && l[3] == "Container" {
+			f.PodField = []string{"spec", "containers", c.Name, "resources", "limits", l[2]}
 		}
 		return f, true
 	case strings.Contains(msg, "because it is being terminated"):
-		f.Reason, f.Summary = "NamespaceTerminating", "namespace "+j.Namespace+" is being deleted"
+		f.Reason, f.Summary = "NamespaceTerminating", "namespace "+m.GetNamespace()+" is being deleted"
 		f.Do = "Use another namespace, or wait until it is gone and make it again."
 		return f, true
 	case strings.Contains(msg, "status unknown for quota"), strings.Contains(msg, "Internal error occurred"),
 		strings.Contains(msg, "timeout"), strings.Contains(msg, "the server was unable"):
 		f.Reason, f.Summary = "FailedCreate", "the API server could not take the pods"
-		f.Do = "This usually passes; the Job's controller goes on trying."
+		f.Do = "This usually passes; its controller goes on trying."
 		return f, false
 	}
-	f.Reason, f.Summary = "FailedCreate", "the API server refuses the Job's pods"
+	f.Reason, f.Summary = "FailedCreate", "the API server refuses the "+m.kind+"'s pods"
 	f.Do = "Change what the API server objects to."
 	return f, true
 }
 
 // quotaRefusal says by how much a quota is exceeded and whether it could ever fit.
-func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
+func quotaRefusal(f Finding, msg string, template *corev1.PodSpec) Finding {
+	m := quotaExceeded.FindStringSubmatch(msg)
 	requested, used, limited := amounts(m[2]), amounts(m[3]), amounts(m[4])
 	f.Reason, f.Summary = "QuotaExceeded", "quota "+m[1]+" is used up"
 	var parts []string
@@ -129,7 +165,7 @@ func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
 			continue
 		}
 		u, _ := find(used, r.key)
-		parts = append(parts, fmt.Sprintf("Each pod asks for %s of %s; the quota allows %s, of which %s are in use.", r.text, strings.TrimPrefix(r.key, "requests."), lim.text, orZero(u.text)))
+		parts = append(parts, asksFor(msg, r, u, lim))
 		never = never || r.amount.Cmp(lim.amount) > 0
 		if f.PodField == nil {
 			key, limits := strings.CutPrefix(r.key, "limits.")
@@ -140,6 +176,10 @@ func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
 		}
 	}
 	f.Happened = strings.Join(parts, " ")
+	if len(requested) > 0 && strings.HasPrefix(requested[0].key, "count/") {
+		f.Do = "Delete some that are no longer needed, or have the quota raised."
+		return f
+	}
 	gpu := f.PodField != nil && IsAccelerator(corev1.ResourceName(f.PodField[len(f.PodField)-1]))
 	switch {
 	case never && gpu:
@@ -154,6 +194,26 @@ func quotaRefusal(f Finding, m []string, template *corev1.PodSpec) Finding {
 		f.Do = "Ask for less, wait for other work in the namespace to end and apply again, or have the quota raised."
 	}
 	return f
+}
+
+// asksFor says what one refused object asks for, and how far its quota is used.
+func asksFor(msg string, asked, used, limit amount) string {
+	inUse := orZero(used.text)
+	verb := "are"
+	if _, err := strconv.Atoi(inUse); err != nil || inUse == "1" {
+		verb = "is"
+	}
+	if inUse == "0" {
+		inUse, verb = "none of it", "is"
+	}
+	if what, counted := strings.CutPrefix(asked.key, "count/"); counted {
+		return fmt.Sprintf("The quota allows %s %s, and there %s %s.", limit.text, what, verb, inUse)
+	}
+	who := "pod"
+	if strings.Contains(msg, "persistentvolumeclaims ") {
+		who = "volume claim"
+	}
+	return fmt.Sprintf("Each %s asks for %s of %s; the quota allows %s, and %s %s in use.", who, asked.text, strings.TrimPrefix(asked.key, "requests."), limit.text, inUse, verb)
 }
 
 func orZero(s string) string {

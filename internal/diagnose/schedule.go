@@ -20,6 +20,10 @@ const hopeless = time.Minute
 // nodes of the kind it asks for exist.
 const reasonTooLarge = "NoNodeLargeEnough"
 
+// reasonGangTooLarge is the finding that the nodes cannot hold all pods of a gang
+// at once, which all have to run at once.
+const reasonGangTooLarge = "GangTooLarge"
+
 // unseenGrace is how long a scheduler may take to look at a pod at all.
 const unseenGrace = 15 * time.Second
 
@@ -103,7 +107,8 @@ var hurdles = []hurdle{
 	{[]string{"Insufficient ", "Too many pods"}, "resource"},
 	{[]string{"free ports"}, "ports"},
 	{[]string{"required features"}, "features"},
-	{[]string{"node affinity/selector", "scheduler-enforced node affinity", "pod affinity terms conflict"}, "selector"},
+	{[]string{"scheduler-enforced node affinity"}, "enforced"},
+	{[]string{"node affinity/selector", "pod affinity terms conflict"}, "selector"},
 	{[]string{"taint"}, "taint"},
 	{[]string{"requested node name"}, "nodeName"},
 	{[]string{"were unschedulable", "unknown conditions"}, "cordon"},
@@ -147,7 +152,7 @@ func (w schedulerWords) key() string {
 }
 
 // unscheduled explains a pod that is on no node.
-func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {
+func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 	f := Finding{Reason: "Unschedulable", Subject: podSubject(p), Count: 1}
 	d := draft{rank: rankSchedule, when: x.e.Now, indexed: podIndex(p) != ""}
 	if c := podCondition(p, corev1.PodScheduled); c != nil {
@@ -188,6 +193,7 @@ func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {
 			}
 		} else {
 			x.nodesRefuse(&f, p, w)
+			x.gangRefused(&f, p, j)
 		}
 		if w.preempting != "" {
 			f.Happened += " It will go on once pods of lower priority have made room: " + w.preempting + "."
@@ -197,7 +203,7 @@ func (x *examiner) unscheduled(p *corev1.Pod, _ *batchv1.Job) {
 		f.Happened = sentences(f.Happened, scaling)
 		if coming {
 			f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
-		} else if f.Reason == reasonTooLarge && x.e.Now.Sub(d.when) >= hopeless {
+		} else if (f.Reason == reasonTooLarge || f.Reason == reasonGangTooLarge) && x.e.Now.Sub(d.when) >= hopeless {
 			f.Certain = true
 		}
 	}
@@ -346,15 +352,18 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 		f.Do = "Add nodes, or see why those there should be have not joined."
 	case strings.Contains(msg, "waiting for scheduling gates"):
 		gated(f, p)
+	case strings.Contains(msg, "waiting for the preemption"):
+		f.Reason, f.Summary = "WaitingForPreemption", "a pod waits for others to make room"
+		f.Happened = f.Subject + " waits until pods of lower priority have ended."
+		if strings.Contains(msg, "pod group") {
+			f.Happened = f.Subject + " waits with its group until pods of lower priority have ended."
+		}
+		f.Do = "This passes when they have; long grace periods of those pods delay it."
 	case strings.Contains(msg, "from a gang"), strings.Contains(msg, "pod group"), strings.Contains(msg, "minCount"):
 		f.Reason, f.Summary = "WaitingForGang", "a pod waits for the rest of its gang"
 		f.Happened = f.Subject + " is scheduled only together with enough other pods of its group, and they are not all there or do not all fit."
 		f.Do = "See the other pods of the group; a group asks for room for all of its pods at once."
 		f.PodField = []string{"spec", "schedulingGroup"}
-	case strings.Contains(msg, "waiting for the preemption"):
-		f.Reason, f.Summary = "WaitingForPreemption", "a pod waits for others to make room"
-		f.Happened = f.Subject + " waits until pods of lower priority have ended."
-		f.Do = "This passes when they have; long grace periods of those pods delay it."
 	case strings.Contains(msg, "pod affinity terms conflict"):
 		f.Reason, f.Summary = "AffinityConflict", "the node affinity of a pod contradicts itself"
 		f.Do = "No node can meet all terms at once: drop one."
@@ -363,6 +372,8 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 		f.Reason, f.Summary = "DeviceClassNotFound", "device class "+deviceClass.FindStringSubmatch(msg)[1]+" does not exist"
 		f.Do = "Install the DRA driver that brings it, or name one of: kubectl get deviceclasses"
 		f.PodField = []string{"spec", "resourceClaims"}
+	case strings.Contains(msg, "CEL "):
+		selectorBroken(f)
 	case resourceClaim.MatchString(msg), strings.Contains(msg, "resourceclaim"), strings.Contains(msg, "resource claim"):
 		f.Reason, f.Summary = "ResourceClaim", "a resource claim of a pod is not ready"
 		f.Happened = f.Subject + " cannot be scheduled before its resource claims (DRA) can be met."
