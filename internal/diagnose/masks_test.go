@@ -14,9 +14,9 @@ import (
 	k8stesting "k8s.io/client-go/testing"
 )
 
-// TestPain40SecretsStayOutOfExplanations: what a container gets from a secret
+// TestSecretsStayOutOfExplanations: what a container gets from a secret
 // shows neither in its last words, nor in its log, nor in events.
-func TestPain40SecretsStayOutOfExplanations(t *testing.T) {
+func TestSecretsStayOutOfExplanations(t *testing.T) { // pain 40
 	t.Parallel()
 	const secret = "hf_2b7e151628aed2a6"
 	failing := func() *corev1.Pod {
