@@ -110,6 +110,22 @@ func TestAccKindGang(t *testing.T) {
 	s.noChanges()
 }
 
+// A sidecar starts first, is waited for, and does not keep the run from ending.
+func TestAccKindSidecar(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "")
+	s.MustApply()
+	p := s.pod()
+	sidecar, main := p.Status.InitContainerStatuses[0], p.Status.ContainerStatuses[0]
+	if said := s.Log(t.Context(), p.Name, "teacher"); !strings.Contains(said, "serving on") || sidecar.RestartCount != 0 {
+		t.Errorf("the sidecar was started again %d times: %s", sidecar.RestartCount, said)
+	}
+	if main.State.Terminated == nil || main.State.Terminated.ExitCode != 0 {
+		t.Errorf("the training ended as %+v", main.State)
+	}
+	s.noChanges()
+}
+
 // A pod is killed in the middle of its training: the Job makes another, that one
 // resumes, and the apply ends well without having noticed.
 func TestAccKindResumes(t *testing.T) { // pain 2
