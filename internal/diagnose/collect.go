@@ -82,7 +82,11 @@ func (c *collector) pods(ctx context.Context, t Target) {
 	if t.Selector != "" {
 		pods, err := c.r.Pods(ctx, t.Namespace, t.Selector)
 		c.e.Pods = pods
-		c.note("The pods", err)
+		// An API server that has just started forbids everything until it has read who
+		// may what; the wait was allowed to see the pods.
+		if !apierrors.IsForbidden(err) || len(t.Seen) == 0 {
+			c.note("The pods", err)
+		}
 	}
 	for _, p := range t.Seen {
 		if !slices.ContainsFunc(c.e.Pods, func(q corev1.Pod) bool { return q.UID == p.UID && q.Name == p.Name }) {
@@ -251,7 +255,7 @@ func (c *collector) logs(ctx context.Context, masks Masks) {
 		wg.Go(func() {
 			text, err := c.log(ctx, d.log)
 			if err != nil {
-				c.note("The log", err)
+				c.note(logNote, err)
 				return
 			}
 			c.mu.Lock()
@@ -278,6 +282,9 @@ func (c *collector) log(ctx context.Context, ref logRef) (string, error) {
 	}
 	return text, err
 }
+
+// logNote begins the note about a log.
+const logNote = "The log"
 
 // note records why something is missing, each reason once.
 func (c *collector) note(what string, err error) {

@@ -248,6 +248,29 @@ func TestCollectSeenPods(t *testing.T) {
 	}
 }
 
+// An API server that has just started forbids what the wait was allowed a moment
+// before: nobody is told that their rights are missing.
+func TestCollectForbiddenAfterSeen(t *testing.T) {
+	t.Parallel()
+	c := fake.NewClientset()
+	deny(c, "list", "pods", "")
+	e := collect(t, c, func(t *Target) { t.Seen = []corev1.Pod{aPod("a", labelled, ends(1))} })
+	if fs := Explain(e); len(e.Notes) > 0 || len(fs) != 1 {
+		t.Errorf("notes %q, findings %+v", e.Notes, fs)
+	}
+}
+
+// Who may not read a log is not told to read it.
+func TestUnreadLog(t *testing.T) {
+	t.Parallel()
+	c := fake.NewClientset(ptrTo(aPod("a", labelled, ends(1))))
+	deny(c, "get", "pods", "log")
+	want := "The program ended by itself, the cluster is not at fault. Its output, for somebody who may read it: kubectl logs -n ml a -c main"
+	if fs := Explain(collect(t, c)); len(fs) != 1 || fs[0].Do != want {
+		t.Errorf("got %+v, want %q", fs, want)
+	}
+}
+
 // Of a busy namespace's events only those about the target stay.
 func TestCollectEvents(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,11 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 	case why != "":
 		f.Do = fmt.Sprintf("%s What it wrote is not quoted here: %s. See it with: %s", strings.TrimSuffix(f.Do, lastWordsName), why, cmd)
 	default:
-		f.Do += " It left no message; its output: " + cmd
+		said := " It left no message; its output: "
+		if slices.ContainsFunc(x.e.Notes, func(n string) bool { return strings.HasPrefix(n, logNote) }) {
+			said = " Its output, for somebody who may read it: "
+		}
+		f.Do += said + cmd
 	}
 	d.Finding = f
 	exit := fmt.Sprintf("%s/%s/%d", s.Name, t.Reason, t.ExitCode)

@@ -74,6 +74,10 @@ func (c *cause) explain() int {
 		}
 	}
 	f.Happened = fmt.Sprintf("%s of %s ended with %s%s.", upperFirst(c.what), podSubject(c.pod), exitText(t), ranMark)
+	if main := mainContainer(c.spec); main != nil && main.Name != c.name {
+		// Of several containers it helps to see which is meant.
+		f.PodField = c.field()
+	}
 	e, ok := exits[t.ExitCode]
 	if !ok {
 		f.Summary = fmt.Sprintf("%s exited with code %d", c.what, t.ExitCode)
@@ -297,7 +301,7 @@ func startAdvice(c *cause, msg string) {
 		f.Do = "Use an image for the architecture of these nodes, or select nodes by kubernetes.io/arch."
 		f.PodField = c.field("image")
 	case notFoundInPath.MatchString(msg) && !strings.Contains(msg, "mount"):
-		f.Summary = c.what + " could not be started: its command was not found"
+		f.Summary = "the command of " + c.what + " was not found"
 		f.Do = "Compare command and working_dir with what the image holds and its PATH."
 		f.PodField = c.field("command")
 	case noPermission.MatchString(msg):

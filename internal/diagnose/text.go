@@ -43,9 +43,13 @@ func tail(s string) []string {
 	return lines
 }
 
-// quote bounds what somebody said. Errors begin with what was tried and end
+// noise is what runtimes put before what went wrong, the same whatever it is.
+var noise = regexp.MustCompile(`rpc error: code = \w+ desc = |failed to create containerd task: |failed to create shim task: |OCI runtime create failed: |runc create failed: `)
+
+// quote bounds what somebody said, and leaves out what says nothing. Errors begin with what was tried and end
 // with why it did not work, so the middle goes first.
 func quote(s string) string {
+	s = noise.ReplaceAllString(s, "")
 	s = strings.TrimSpace(strings.Join(tail(s), "\n"))
 	if len(s) > quoteBytes {
 		const head = quoteBytes / 3

@@ -28,7 +28,7 @@ func (x *examiner) waiting(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerSta
 		x.grace(&d, &f)
 	case "ErrImageNeverPull":
 		f.Summary = "the image of " + what + " is not on its node"
-		f.Happened = fmt.Sprintf("Image %q is not on node %s, and the pull policy Never forbids to fetch it.", specImage(c, s), p.Spec.NodeName)
+		f.Happened = fmt.Sprintf("Image %q is not on node %s, and the pull policy Never forbids fetching it.", specImage(c, s), p.Spec.NodeName)
 		f.Do = "Load the image onto the node, or set image_pull_policy to IfNotPresent."
 		f.PodField = c.field("imagePullPolicy")
 		x.grace(&d, &f)
@@ -149,7 +149,7 @@ func configError(c *cause, msg string) {
 	case missingKey.MatchString(msg):
 		m := missingKey.FindStringSubmatch(msg)
 		f.Reason = m[2] + "KeyNotFound"
-		f.Summary = fmt.Sprintf("%s has no key %s, which %s needs", kindName(m[2], m[3]), m[1], c.what)
+		f.Summary = fmt.Sprintf("%s of %s has no key %s", kindName(m[2], m[3]), c.what, m[1])
 		f.Happened = fmt.Sprintf("%s of %s cannot start: %s in namespace %s has no key %s.", upperFirst(c.what), podSubject(c.pod), kindName(m[2], m[3]), ns, m[1])
 		f.Do = "Add the key, or name one that is there."
 		f.PodField = c.reference(m[2], m[3], m[1])
@@ -160,7 +160,7 @@ func configError(c *cause, msg string) {
 			kind = "Secret"
 		}
 		f.Reason = kind + "NotFound"
-		f.Summary = fmt.Sprintf("%s, which %s needs, does not exist", kindName(kind, m[2]), c.what)
+		f.Summary = fmt.Sprintf("%s of %s does not exist", kindName(kind, m[2]), c.what)
 		f.Happened = fmt.Sprintf("%s of %s cannot start: there is no %s in namespace %s.", upperFirst(c.what), podSubject(c.pod), kindName(kind, m[2]), ns)
 		f.Do = fmt.Sprintf("Create it in namespace %s, or correct the name; the pod starts by itself once it is there.", ns)
 		f.PodField = c.reference(kind, m[2], "")
@@ -337,7 +337,7 @@ func pullAdvice(c *cause, image, msg string) {
 		f.Do = fmt.Sprintf("Write the registry out, such as docker.io/%s.", image)
 	case f.Reason == "RegistryUnavailable" || has("registry is unavailable", "no such host", "i/o timeout", "connection refused", "connection reset", "tls handshake timeout", "dial tcp", "network is unreachable", "bad gateway", "service unavailable", "gateway timeout", "eof"):
 		f.Reason = "RegistryUnreachable"
-		f.Summary = "the nodes cannot reach registry " + registry
+		f.Summary = "registry " + registry + " cannot be reached"
 		f.Do = fmt.Sprintf("See that node %s can reach %s (name resolution, proxy, firewall), and that the registry is up.", c.pod.Spec.NodeName, registry)
 	case f.Reason == "ImageInspectError":
 		f.Summary = "node " + c.pod.Spec.NodeName + " cannot read the image of " + c.what

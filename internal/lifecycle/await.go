@@ -440,11 +440,12 @@ func (t telling[M, P]) diagnostics(findings []diagnose.Finding) diag.Diagnostics
 
 // cause is the diagnostic of one finding. Where things stand is said once.
 func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags.Message {
-	summary := fmt.Sprintf("%s failed: %s", title, f.Summary)
+	what := []string{"failed"}
 	if t.late {
-		summary = fmt.Sprintf("%s is not %s after %s: %s", title, t.w.r.level(P(t.w.model)), t.w.timeout, f.Summary)
+		level := t.w.r.level(P(t.w.model))
+		what = []string{fmt.Sprintf("is not %s after %s", level, t.w.timeout), "is not " + level}
 	}
-	msg := diags.Message{Summary: clip(summary), Happened: f.Happened, Why: f.Why, Do: f.Do}
+	msg := diags.Message{Summary: headline(title, what, f.Summary), Happened: f.Happened, Why: f.Why, Do: f.Do}
 	switch f.Count {
 	case 0, 1:
 	case 2:
@@ -470,6 +471,18 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 		}
 	}
 	return msg
+}
+
+// headline is the fullest summary that fits on its line.
+func headline(title string, what []string, cause string) string {
+	summary := ""
+	for _, w := range what {
+		summary = fmt.Sprintf("%s %s: %s", title, w, cause)
+		if len([]rune(summary)) <= mostSummary {
+			return summary
+		}
+	}
+	return clip(summary)
 }
 
 // places are the fields a finding blames, with the kind of the owned object first.

@@ -221,13 +221,20 @@ func hostOf(raw string) string {
 	return u.Host
 }
 
-// clip keeps a summary within the 90 characters that a terminal line bears.
+// mostSummary is the characters that a terminal line bears.
+const mostSummary = 90
+
+// clip keeps a summary within them: whole words, where there are any.
 func clip(s string) string {
-	const most = 90
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
+	r := []rune(s)
+	if len(r) <= mostSummary {
+		return s
 	}
-	return s
+	cut := string(r[:mostSummary-1])
+	if i := strings.LastIndexByte(cut, ' '); i > mostSummary/2 {
+		cut = strings.TrimRight(cut[:i], " :,;")
+	}
+	return cut + "…"
 }
 
 // uncertain reports whether a write may have happened although it returned an

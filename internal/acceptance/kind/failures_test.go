@@ -24,23 +24,23 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 			"failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Mi (OOMKilled, exit code 137)",
 			"allocating 512 MiB", tainted,
 		},
-		"NoRegistry":    {"registry registry.mlk.invalid", "cannot be pulled onto node", "no such host", tainted},
+		"NoRegistry":    {"failed: registry registry.mlk.invalid cannot be reached", "cannot be pulled onto node", "no such host", tainted},
 		"ImageNotFound": {"failed: the image of container main does not exist", `image = "localhost:5000/team/trainer:2.l"`, "not found", tainted},
-		"NeverPulled":   {"(image_pull_policy)", "mlk.dev/trainer:nope", tainted},
-		"WrongCommand":  {"failed: ", "command", "trian", "executable file not found", tainted},
-		"InitContainer": {"failed: init container fetch exited with code 1", "no such data set: open /data/imagenet: no such file or directory", tainted},
+		"NeverPulled":   {"failed: the image of container main is not on its node", `image_pull_policy = "Never"`, `"mlk.dev/trainer:nope" is not on node`, tainted},
+		"WrongCommand":  {"failed: the command of container main was not found", `command       = ["trian"`, `exec: "trian": executable file not found in $PATH`, tainted},
+		"InitContainer": {"failed: init container fetch exited with code 1", "init_containers =", "no such data set: open /data/imagenet: no such file or directory", tainted},
 		"MemoryVolumeFull": {
 			"failed: container main filled volume scratch", "(volumes", "at 16Mi", "no space left on device", tainted,
 		},
 		"DiskVolumeFull":  {"failed: ", "(volumes", "scratch", "16Mi", tainted},
-		"SecretForEnv":    {`failed: secret hf, which container main needs`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
-		"SecretForVolume": {"secret s3-keys", "(volumes", `secret "s3-keys" not found`, tainted},
+		"SecretForEnv":    {`failed: secret hf of container main does not exist`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
+		"SecretForVolume": {"is not running: secret s3-keys of volume keys does not exist", `(volumes["keys"])`, `secret "s3-keys" not found`, tainted},
 		"TooManyGPUs": {
 			"is not running after 15s: no node has 9 GPUs", "(gpu.count)", "cannot be scheduled. It asks for 9 GPUs (nvidia.com/gpu)",
 			"2 Insufficient nvidia.com/gpu", tainted, "Lower gpu.count",
 		},
 		"IgnoresSIGTERM": {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 10", tainted},
-		"Liveness":       {"liveness", "connection refused", tainted},
+		"Liveness":       {"container main was killed because its liveness probe failed", "(liveness_probe", "connection refused", tainted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ func TestAccKindWithoutLogs(t *testing.T) { // pain 12
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods", "events"}, Verbs: []string{"get", "list", "watch"}},
 	))
 	out := s.Apply()
-	explains(t, out, "failed: container main exited with code 42", "ended with exit code 42", "The log could not be read: it is forbidden", "pods/log", "run `terraform untaint")
+	explains(t, out, "failed: container main exited with code 42", "ended with exit code 42", "The log could not be read: it is forbidden", "pods/log", "run `terraform untaint", "for somebody who may read it: kubectl logs")
 	if out.Says("Traceback") {
 		t.Errorf("it knows the log: %s", out)
 	}

@@ -38,7 +38,7 @@ func TestAccFailures(t *testing.T) { // pains 8, 12, 13
 		"OOMKilled":   {"failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", tainted},
 		"ImagePull":   {"failed: the image of container main does not exist", `image = "pytorch/pytorch:2.l"`, "cannot be pulled onto node", "not found", tainted},
 		"CrashLoop":   {"failed: container main exited with code 1", "It has ended twice in this pod", "ModuleNotFoundError: No module named torch", tainted},
-		"ConfigError": {`failed: secret hf, which container main needs`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
+		"ConfigError": {`failed: secret hf of container main does not exist`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
 		"Deadline":    {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 2", "was stopped after 2s", tainted},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// exitTerminated is the shell's number for SIGTERM.
+	exitTerminated = 128 + int(syscall.SIGTERM)
 )
 
 // headerTimeout bounds how long a client may take to say what it wants.
@@ -70,7 +72,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, log io.
 	select {
 	case <-time.After(o.startUp):
 	case <-ctx.Done():
-		return 0
+		// As Python does: nobody handles the signal yet.
+		return exitTerminated
 	}
 	if o.failStart != 0 {
 		fmt.Fprintln(log, "ERROR: EngineCore failed to start: torch.OutOfMemoryError: CUDA out of memory")

@@ -18,7 +18,7 @@ resource "mlk_training_job" "run" {
   name          = "train"
   namespace     = var.namespace
   image         = "mlk.dev/trainer:dev"
-  args          = ["--epoch-time=1s", "--at=12", "--exit=1"]
+  args          = ["--epochs=20", "--epoch-time=1s", "--at=12", "--exit=1"]
   gpu           = { count = 2 }
   scheduling    = { node_selector = { "kubernetes.io/hostname" = var.node } }
   backoff_limit = 0
