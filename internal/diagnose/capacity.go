@@ -64,6 +64,10 @@ func (s *survey) explainResource(f *Finding, r corev1.ResourceName) string {
 	asked := s.asks[r]
 	big := s.with(r, asked)
 	open := slices.DeleteFunc(slices.Clone(big), func(p place) bool { return !p.open() })
+	if ill := s.ill(r, asked); len(open) == 0 && len(ill) > 0 && (len(big) > 0 || len(s.with(r, resource.Quantity{})) == 0) {
+		s.unwell(f, r, asked, ill)
+		return ""
+	}
 	if len(big) > 0 && len(open) == 0 {
 		switch {
 		case slices.ContainsFunc(big, func(p place) bool { return p.matches && len(p.taints) > 0 && !p.cordoned }):
@@ -205,6 +209,44 @@ func (s *survey) holders(r corev1.ResourceName, places []place) string {
 		return ""
 	}
 	return "In use by " + list(parts, shownNodes) + "."
+}
+
+// ill lists the places open to the pod that would have enough of a device if all
+// of them were healthy.
+func (s *survey) ill(r corev1.ResourceName, asked resource.Quantity) []place {
+	var out []place
+	for _, p := range s.places {
+		whole, able := p.node.Status.Capacity[r], has(p.node, r)
+		if isExtended(r) && p.open() && whole.Cmp(asked) >= 0 && able.Cmp(asked) < 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// unwell explains a request that only unhealthy devices keep from being met.
+func (s *survey) unwell(f *Finding, r corev1.ResourceName, asked resource.Quantity, ill []place) {
+	f.Reason = "UnhealthyDevices"
+	f.PodField = requestField(&s.pod.Spec, r)
+	f.Summary = fmt.Sprintf("%s of node %s are unhealthy", unit(r), ill[0].node.Name)
+	if len(ill) > 1 {
+		f.Summary = fmt.Sprintf("%s of %s are unhealthy", unit(r), plural(len(ill), "node"))
+	}
+	f.Happened = fmt.Sprintf("%s cannot be scheduled. It asks for %s.", f.Subject, inFull(r, asked))
+	for i, p := range ill {
+		if i == shownNodes {
+			f.Happened += fmt.Sprintf(" It is the same on %s.", plural(len(ill)-i, "more node"))
+			break
+		}
+		whole, able := p.node.Status.Capacity[r], has(p.node, r)
+		well := "none is healthy"
+		if able.Sign() > 0 {
+			well = "only " + able.String() + " healthy"
+		}
+		f.Happened += fmt.Sprintf(" Node %s has %s, of which %s.", p.node.Name, amountOf(r, whole), well)
+	}
+	f.Happened = sentences(f.Happened, s.keptOut(slices.DeleteFunc(s.with(r, asked), func(p place) bool { return p.open() })))
+	f.Do = fmt.Sprintf("See the device plugin's pod and the kernel log (Xid events) on node %s: a GPU has failed, or the plugin does not run. Let the pod run on other nodes meanwhile.", ill[0].node.Name)
 }
 
 // unhealthy points out devices that a node has but cannot hand out.

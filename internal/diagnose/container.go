@@ -187,14 +187,21 @@ func (x *examiner) ended(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerStatu
 
 // sickDevices tells of devices of the container that were found unhealthy.
 func sickDevices(p *corev1.Pod, s *corev1.ContainerStatus) string {
+	var sick []string
 	for _, r := range s.AllocatedResourcesStatus {
 		for _, d := range r.Resources {
 			if d.Health == corev1.ResourceHealthStatusUnhealthy {
-				return fmt.Sprintf("Its device %s (%s) on node %s is reported as unhealthy.", d.ResourceID, r.Name, p.Spec.NodeName)
+				sick = append(sick, fmt.Sprintf("%s (%s)", d.ResourceID, r.Name))
 			}
 		}
 	}
-	return ""
+	switch len(sick) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("Its device %s on node %s is reported as unhealthy.", sick[0], p.Spec.NodeName)
+	}
+	return fmt.Sprintf("Its devices %s on node %s are reported as unhealthy.", list(sick, shownNodes), p.Spec.NodeName)
 }
 
 // ranMark stands in a text where the running time goes.

@@ -145,7 +145,7 @@ func (x *examiner) startupEvent(f *Finding, p *corev1.Pod, ev *corev1.Event, eve
 				if m[1] == "secret" {
 					kind = "Secret"
 				}
-				f.Reason, f.Summary = kind+"NotFound", kindName(kind, m[2])+" of "+what+" does not exist"
+				f.Reason, f.Summary = kind+"NotFound", kindName(kind, m[2])+" of "+what+" is missing"
 				f.Happened = fmt.Sprintf("%s of %s cannot be mounted: there is no %s in namespace %s.", upperFirst(what), f.Subject, kindName(kind, m[2]), p.Namespace)
 				f.Do = fmt.Sprintf("Create it in namespace %s, or correct the name; the pod starts by itself once it is there.", p.Namespace)
 			} else {

@@ -34,7 +34,7 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 		},
 		"DiskVolumeFull":  {"failed: ", "(volumes", "scratch", "16Mi", tainted},
 		"SecretForEnv":    {`failed: secret hf of container main does not exist`, `(env_value_from["HF_TOKEN"])`, "This has been so for 1m", `secret "hf" not found`, tainted},
-		"SecretForVolume": {"is not running: secret s3-keys of volume keys does not exist", `(volumes["keys"])`, `secret "s3-keys" not found`, tainted},
+		"SecretForVolume": {"is not running: secret s3-keys of volume keys is missing", `(volumes["keys"])`, `secret "s3-keys" not found`, tainted},
 		"TooManyGPUs": {
 			"is not running after 15s: no node has 9 GPUs", "(gpu.count)", "cannot be scheduled. It asks for 9 GPUs (nvidia.com/gpu)",
 			"2 Insufficient nvidia.com/gpu", tainted, "Lower gpu.count",

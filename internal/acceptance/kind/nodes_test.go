@@ -107,8 +107,10 @@ func TestAccKindUnhealthyGPU(t *testing.T) {
 	k.AwaitLog("2 GPUs: GPU-")
 	k.SetUnhealthy(node, "all")
 	explains(t, apply.Finish(),
-		"failed: container main exited with code 1", "asked to exit with 1", "unhealthy", node, "run `terraform untaint")
+		"failed: container main exited with code 1", "Its devices GPU-", "on node "+node+" are reported as unhealthy",
+		"asked to exit with 1", "run `terraform untaint", "Have node "+node+" looked at")
 
 	explains(t, k.Apply("-replace="+address),
-		"is not", "Insufficient nvidia.com/gpu", "unhealthy")
+		"is not completed: GPUs of node "+node+" are unhealthy", "(gpu.count)", "Node "+node+" has 8 GPUs, of which none is healthy",
+		"Insufficient nvidia.com/gpu")
 }

@@ -23,5 +23,5 @@ resource "mlk_training_job" "run" {
   scheduling    = { node_selector = { "kubernetes.io/hostname" = var.node } }
   backoff_limit = 0
   wait_for      = "completed"
-  timeouts      = { create = "90s" }
+  timeouts      = { create = "45s" }
 }
