@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -255,6 +256,24 @@ func (c *Client) Delete(ctx context.Context, ref Ref, uid types.UID) (bool, erro
 		return false, nil
 	}
 	return false, fmt.Errorf("delete %s: %w", ref, err)
+}
+
+// Evict asks the server to end exactly the pod with that uid, in a way that
+// disruption budgets may refuse and that does not count as its failure. A pod
+// that is gone is no error.
+func (c *Client) Evict(ctx context.Context, namespace, name string, uid types.UID) error {
+	typed, err := c.Typed()
+	if err != nil {
+		return err
+	}
+	err = typed.PolicyV1().Evictions(namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Namespace: namespace, Name: name},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("evict pod %s/%s: %w", namespace, name, err)
+	}
+	return nil
 }
 
 // List returns the objects of a kind in a namespace that match the label selector.

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -40,6 +41,8 @@ type vantage[M any, P based[M]] struct {
 	nodesAt time.Time
 	// ever are all pods seen so far, as they were last.
 	ever map[types.UID]corev1.Pod
+	// evicted are the pods that were ended to be made anew.
+	evicted map[types.UID]bool
 }
 
 // watch starts to look. live is the main object as the last write returned it.
@@ -209,6 +212,25 @@ func (v *vantage[M, P]) nodes(ctx context.Context, seen Seen) []corev1.Node {
 	return nodes
 }
 
+// renew evicts pods that the cluster is to make anew. What it may not evict, or
+// what a budget protects for now, stays: the cluster's own retries go on.
+func (v *vantage[M, P]) renew(ctx context.Context, seen Seen, names []string) {
+	for _, p := range seen.Pods {
+		if !slices.Contains(names, p.Name) || v.evicted[p.UID] {
+			continue
+		}
+		err := v.client.Evict(ctx, p.Namespace, p.Name, p.UID)
+		if apierrors.IsTooManyRequests(err) {
+			continue // a disruption budget: tried again
+		}
+		if v.evicted == nil {
+			v.evicted = map[types.UID]bool{}
+		}
+		v.evicted[p.UID] = true
+		tflog.Info(ctx, "evicted a pod to start it anew with the others", map[string]any{"pod": p.Name, "error": fmt.Sprint(err)})
+	}
+}
+
 // take notes what a read returned.
 func (v *vantage[M, P]) take(o *kube.Object) {
 	if o == nil || string(o.GetUID()) != v.uid {
@@ -298,6 +320,9 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		}
 		if got.Outcome == wait.Done {
 			return got
+		}
+		if w.r.def.Renew != nil && got.Outcome == wait.Progressing {
+			v.renew(ctx, w.seen, w.r.def.Renew(w.model, w.seen))
 		}
 		evidence := w.evidence()
 		evidence.Nodes = v.nodes(ctx, w.seen)

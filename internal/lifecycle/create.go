@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -141,6 +142,10 @@ func (r *Resource[M, P]) leftBehind(ctx context.Context, client *kube.Client, w 
 	annotations := probe.GetAnnotations()
 	annotations[ClaimAnnotation] = claimOf(live)
 	probe.SetAnnotations(annotations)
+	if slices.Contains(r.def.Follows, w.ref.Kind) {
+		// To whom it belongs is added as it is written: see follow.
+		probe.SetOwnerReferences(live.GetOwnerReferences())
+	}
 	dry, _, err := client.Apply(ctx, w.ref.Kind, probe, kube.ApplyOptions{DryRun: true, Force: true})
 	if err != nil {
 		return false, err

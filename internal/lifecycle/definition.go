@@ -92,6 +92,13 @@ type Definition[M any] struct {
 	// Refused puts into the user's words what the server said when it refused a
 	// write for a reason no field stands for. An empty message adds nothing.
 	Refused func(m *M, said string) diags.Message
+	// Follows lists the owned kinds whose objects go with the main object: they
+	// bear a reference to it, so that the cluster deletes them when the main object
+	// is collected without us. The main object's kind is none of them.
+	Follows []kube.Kind
+	// Renew names the pods that a wait is to end, so that the cluster makes them
+	// anew: those that cannot go on without one that has failed.
+	Renew func(m *M, seen Seen) []string
 	// Vanished decides what becomes of a resource whose objects are all gone.
 	// Nil forgets it, so that it is planned again.
 	Vanished func(m *M, c Circumstances) Fate

@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -57,16 +59,16 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 		}.Error())
 		return
 	}
-	model, ds := r.takeOver(ctx, ref, live)
+	model, objects, ds := r.takeOver(ctx, client, ref, live)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	m := P(model)
-	objects := map[kube.Ref]*kube.Object{ref: live}
+	refs := slices.SortedFunc(maps.Keys(objects), func(a, b kube.Ref) int { return r.order(a.Kind) - r.order(b.Kind) })
 	seen := r.look(ctx, client, m, objects)
 	seen.Log = r.log(ctx, client, m, seen)
-	resp.Diagnostics.Append(r.record(model, &mem, []kube.Ref{ref}, seen)...)
+	resp.Diagnostics.Append(r.record(model, &mem, refs, seen)...)
 	// Should the first write be the last thing this process does, the state
 	// knows the claim it wrote.
 	mem.Claim, mem.Inherited = newClaim(), claimOf(live)
@@ -83,13 +85,41 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 }
 
-// takeOver makes the model of a live object, with everything that no attribute
-// says in patch.
-func (r *Resource[M, P]) takeOver(ctx context.Context, ref kube.Ref, live *kube.Object) (*M, diag.Diagnostics) {
-	all := kube.Live{ref.Kind.Kind: live}
+// takeOver makes the model of a live object and of those beside it that the
+// model asks for and that exist, with everything that no attribute says in patch.
+func (r *Resource[M, P]) takeOver(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) (*M, map[kube.Ref]*kube.Object, diag.Diagnostics) {
+	objects := map[kube.Ref]*kube.Object{ref: live}
+	for {
+		model, want, ds := r.understand(ctx, ref, byKey(objects))
+		if ds.HasError() {
+			return nil, nil, ds
+		}
+		more := false
+		for _, w := range want {
+			if objects[w.ref] != nil {
+				continue
+			}
+			o, err := client.Get(ctx, w.ref)
+			if err != nil {
+				ds.Append(failure{title: w.ref.String(), ref: w.ref, verb: "read", err: err, stands: "Nothing was imported."}.diagnostics()...)
+				return nil, nil, ds
+			}
+			if o != nil && o.GetDeletionTimestamp() == nil {
+				objects[w.ref], more = o, true
+			}
+		}
+		if !more {
+			return model, objects, ds
+		}
+	}
+}
+
+// understand is the model that the live objects say, and what it asks for.
+func (r *Resource[M, P]) understand(ctx context.Context, ref kube.Ref, all kube.Live) (*M, []rendered, diag.Diagnostics) {
+	live := all[ref.Kind.Kind]
 	model, ds := r.def.Adopt(all, nil)
 	if ds.HasError() {
-		return nil, ds
+		return nil, nil, ds
 	}
 	m := P(model)
 	blank := P(new(M))
@@ -105,12 +135,12 @@ func (r *Resource[M, P]) takeOver(ctx context.Context, ref kube.Ref, live *kube.
 	r.adoptCommon(m, blank, all)
 	ds.Append(r.sayOnce(m, live)...)
 	if ds.HasError() {
-		return nil, ds
+		return nil, nil, ds
 	}
 	want, rds := r.render(m, "")
 	ds.Append(rds...)
 	if ds.HasError() {
-		return nil, ds
+		return nil, nil, ds
 	}
 	tree := map[string]any{}
 	for _, w := range want {
@@ -123,10 +153,10 @@ func (r *Resource[M, P]) takeOver(ctx context.Context, ref kube.Ref, live *kube.
 	patch, err := dynamicOf(ctx, tree)
 	if err != nil {
 		ds.Append(diags.Message{Summary: clip(fmt.Sprintf("%s cannot be written as configuration", ref)), Why: err.Error(), At: path.Root("patch")}.Error())
-		return nil, ds
+		return nil, nil, ds
 	}
 	m.Base().Patch = patch
-	return model, ds
+	return model, want, ds
 }
 
 // sayOnce takes labels and annotations out of the resource's own that another

@@ -189,10 +189,34 @@ func (r *Resource[M, P]) adoptCommon(a, m P, live kube.Live) {
 	if o == nil {
 		o = &kube.Object{}
 	}
-	to.Labels = ownKeys(o.GetLabels())
-	to.Annotations = ownKeys(o.GetAnnotations())
+	to.Labels = asBeside(ownKeys(o.GetLabels()), from.LabelsAll, live, (*kube.Object).GetLabels)
+	to.Annotations = asBeside(ownKeys(o.GetAnnotations()), from.AnnotationsAll, live, (*kube.Object).GetAnnotations)
 	to.LabelsAll = mapOf(plainStrings(to.Labels))
 	to.AnnotationsAll = mapOf(plainStrings(to.Annotations))
+}
+
+// asBeside are the labels or annotations of the main object, save that those
+// which another object should have and has otherwise are as they are there.
+func asBeside(main map[string]types.String, said types.Map, live kube.Live, of func(*kube.Object) map[string]string) map[string]types.String {
+	want := stringsOf(said)
+	for _, key := range slices.Sorted(maps.Keys(live)) {
+		if live[key] == nil {
+			continue
+		}
+		have := of(live[key])
+		for k, v := range want {
+			switch now, ok := have[k]; {
+			case !ok:
+				delete(main, k)
+			case now != v:
+				if main == nil {
+					main = map[string]types.String{}
+				}
+				main[k] = types.StringValue(now)
+			}
+		}
+	}
+	return main
 }
 
 // ownKeys keeps the labels or annotations that people set.

@@ -3,12 +3,14 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -54,7 +56,7 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 	w.live = map[kube.Ref]*kube.Object{}
 	m := P(w.model)
 	for _, o := range w.want {
-		sent := o.obj
+		sent := w.follow(o)
 		if uid, ok := w.uids[o.ref]; ok {
 			sent = sent.DeepCopy()
 			if err := setUID(sent, uid); err != nil {
@@ -80,6 +82,20 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		w.early()
 	}
 	return nil
+}
+
+// follow is the object to send: with a reference to the main object where it is
+// to go with that. The main object is written first.
+func (w *writer[M, P]) follow(o rendered) *kube.Object {
+	main := w.live[w.want[0].ref]
+	if main == nil || !slices.Contains(w.r.def.Follows, o.ref.Kind) {
+		return o.obj
+	}
+	sent := o.obj.DeepCopy()
+	sent.SetOwnerReferences([]metav1.OwnerReference{{
+		APIVersion: main.GetAPIVersion(), Kind: main.GetKind(), Name: main.GetName(), UID: main.GetUID(),
+	}})
+	return sent
 }
 
 // accepted notes a write that happened. A create saves the state at once. An

@@ -9,9 +9,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	batchac "k8s.io/client-go/applyconfigurations/batch/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -19,7 +21,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
-// desired returns the Job of the run.
+// desired returns the Job of the run, and the Service of a gang.
 func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	template, ds := m.Model.Apply()
 	if ds.HasError() {
@@ -27,14 +29,23 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	}
 	spec := m.Job.Apply(template)
 	spec.Suspend = m.Suspend.ValueBoolPointer()
-	job := batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithSpec(spec)
-	return []runtime.ApplyConfiguration{job}, ds
+	m.Distributed.Apply(spec, m.gang())
+	objects := []runtime.ApplyConfiguration{batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithSpec(spec)}
+	if service := m.Distributed.Service(m.gang(), m.Namespace.ValueString()); service != nil {
+		objects = append(objects, service)
+	}
+	return objects, ds
+}
+
+// gang is what distributed has to know of the rest.
+func (m *Model) gang() distributed.Gang {
+	return distributed.GangOf(&m.Model, &m.Job, m.RunName.ValueString(), false)
 }
 
 // fields says which attribute made which field of the Job.
 func fields(m *Model) diags.Fields {
-	f := m.Fields(path.Empty(), "Job", "spec", "template")
-	f.Merge(jobspec.Fields(path.Empty(), "Job", "spec"))
+	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), "Job", "spec")
+	f.Merge(m.Fields(path.Empty(), "Job", "spec", "template"), jobspec.Fields(path.Empty(), "Job", "spec"))
 	f.Add(path.Root("run_name"), "Job", "metadata", "name")
 	f.Add(path.Root("suspend"), "Job", "spec", "suspend")
 	return f
@@ -52,8 +63,10 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if prior != nil {
 		wasPod, wasJob = &prior.Model, &prior.Job
 	}
-	pod, ds := podspec.AdoptLike(&job.Spec.Template, wasPod)
-	m := &Model{Model: pod, Job: jobspec.Adopt(&job.Spec, wasJob)}
+	gang, ds := adoptGang(job, live, prior)
+	pod, pds := podspec.AdoptLike(&job.Spec.Template, wasPod)
+	ds.Append(pds...)
+	m := &Model{Model: pod, Job: jobspec.Adopt(&job.Spec, wasJob), Distributed: gang}
 	if manual := job.Spec.ManualSelector; manual != nil && *manual {
 		// Nothing generated these labels, whatever they are called.
 		for k, v := range job.Spec.Template.Labels {
@@ -68,8 +81,30 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if s := job.Spec.Suspend; s != nil && (*s || prior != nil && !prior.Suspend.IsNull()) {
 		m.Suspend = types.BoolValue(*s)
 	}
-	m.Result = types.MapNull(types.StringType)
+	m.Result, m.Results = types.MapNull(types.StringType), types.MapNull(resultType)
 	return m, ds
+}
+
+// adoptGang takes what a gang made out of the Job, and returns the gang. On
+// import it looks for one only in Jobs of mlk: others say what they are by
+// completions, parallelism and completion_mode, with a Service of their own.
+func adoptGang(job *batchv1.Job, live kube.Live, prior *Model) (*distributed.Model, diag.Diagnostics) {
+	service, err := kube.Typed[corev1.Service](live, kube.Service.Kind)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	if prior != nil {
+		return prior.Distributed.Adopt(&job.Spec, service, prior.gang()), nil
+	}
+	if job.Labels[lifecycle.OwnerLabel] == "" {
+		return nil, nil
+	}
+	pod, ds := podspec.Adopt(&job.Spec.Template)
+	pod.Env, pod.EnvValueFrom = nil, nil
+	if job.Spec.Template.Spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet {
+		pod.DNSPolicy = types.StringNull()
+	}
+	return distributed.Recognize(&job.Spec, distributed.GangOf(&pod, &jobspec.Job{}, job.Name, false)), ds
 }
 
 // generatedRun is the form of a run name that mlk made: see runName.

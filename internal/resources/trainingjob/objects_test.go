@@ -19,22 +19,30 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // modes are the configurations whose Jobs are golden files.
-var modes = []string{"minimal", "gpu", "full", "suspended"}
+var modes = []string{"minimal", "gpu", "full", "suspended", "gang", "mpi"}
 
 func TestDesired(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			got, err := yaml.Marshal(jobOf(t, modelOf(t, load(t, mode))))
-			if err != nil {
-				t.Fatal(err)
+			var got []byte
+			for i, o := range objectsOf(t, modelOf(t, load(t, mode))) {
+				text, err := yaml.Marshal(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i > 0 {
+					got = append(got, "---\n"...)
+				}
+				got = append(got, text...)
 			}
 			golden := filepath.Join("testdata", "desired", mode+".golden.yaml")
 			if *update {
@@ -61,7 +69,11 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			first := jobOf(t, modelOf(t, load(t, mode)))
+			metadata := first["metadata"].(map[string]any) //nolint:forcetypeassert // an object has metadata
+			// A gang is looked for only in what mlk has made.
+			metadata["labels"] = map[string]any{lifecycle.OwnerLabel: "x"}
 			second := jobOf(t, adopt(t, first))
+			delete(metadata, "labels")
 			// These two say what the server says anyway.
 			dropDefaults(first)
 			if d := cmp.Diff(first, second); d != "" {
@@ -361,24 +373,32 @@ func documents(t *testing.T, file string) []map[string]any {
 	}
 }
 
+// jobOf is the Job that a model asks for.
 func jobOf(t *testing.T, m *trainingjob.Model) map[string]any {
+	t.Helper()
+	return objectsOf(t, m)[0]
+}
+
+// objectsOf are all the objects that a model asks for, the Job first.
+func objectsOf(t *testing.T, m *trainingjob.Model) []map[string]any {
 	t.Helper()
 	acs, ds := trainingjob.Definition().Desired(m)
 	if ds.HasError() {
 		t.Fatalf("%v", ds)
 	}
-	if len(acs) != 1 {
-		t.Fatalf("%d objects", len(acs))
+	out := make([]map[string]any, len(acs))
+	for i, ac := range acs {
+		text, err := json.Marshal(ac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o unstructured.Unstructured
+		if err := o.UnmarshalJSON(text); err != nil {
+			t.Fatal(err)
+		}
+		out[i] = o.Object
 	}
-	text, err := json.Marshal(acs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var o unstructured.Unstructured
-	if err := o.UnmarshalJSON(text); err != nil {
-		t.Fatal(err)
-	}
-	return o.Object
+	return out
 }
 
 func adopt(t *testing.T, job map[string]any) *trainingjob.Model {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -27,6 +28,7 @@ type Model struct {
 	podspec.Model
 	jobspec.Job
 
+	Distributed    *distributed.Model      `tfsdk:"distributed"`
 	Suspend        types.Bool              `tfsdk:"suspend"`
 	KeepRuns       types.Int32             `tfsdk:"keep_runs"`
 	Triggers       map[string]types.String `tfsdk:"triggers"`
@@ -34,6 +36,7 @@ type Model struct {
 	StartTime      types.String            `tfsdk:"start_time"`
 	CompletionTime types.String            `tfsdk:"completion_time"`
 	Result         types.Map               `tfsdk:"result"`
+	Results        types.Map               `tfsdk:"results"`
 }
 
 // The levels of wait_for.
@@ -69,7 +72,8 @@ func Definition() lifecycle.Definition[Model] {
 		Type:    "training_job",
 		Noun:    "Training job",
 		Schema:  attributes,
-		Owns:    []kube.Kind{kube.Job},
+		Owns:    []kube.Kind{kube.Job, kube.Service},
+		Follows: []kube.Kind{kube.Service},
 		Desired: desired,
 		Fields:  fields,
 		Adopt:   adopt,
@@ -86,6 +90,7 @@ func Definition() lifecycle.Definition[Model] {
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
 		Waits:       waits,
+		Renew:       renew,
 		Validate:    validate,
 		Plan:        plan,
 		Vanished:    vanished,
@@ -95,7 +100,7 @@ func Definition() lifecycle.Definition[Model] {
 
 // replacing lists the attributes whose change is a new run whatever the value:
 // the pod, because the server never changes a Job's template, and triggers.
-// restart_policy, completions, run_name and patch need a look at the value: see plan.
+// The attributes of judged, run_name and patch need a look at the value: see plan.
 func replacing() []path.Path {
 	out := []path.Path{path.Root("triggers")}
 	for _, n := range append(jobspec.Frozen(), podspec.Names()...) {
@@ -107,16 +112,18 @@ func replacing() []path.Path {
 func attributes() schema.Schema {
 	all := podspec.Attributes(podspec.Options{Changing: "Changing it makes a new run."})
 	maps.Copy(all, jobspec.Attributes(jobspec.Options{Frozen: "Changing it makes a new run.", InPlace: "Changed in place."}))
+	all[distributed.Root] = distributed.Attribute(distributed.Options{Frozen: "Changing it makes a new run.", InPlace: "Changed in place."})
 	maps.Copy(all, jobAttributes())
 	return schema.Schema{
-		MarkdownDescription: "A training run: one pod that runs to completion, as a Kubernetes Job.\n\n" +
+		MarkdownDescription: "A training run: one pod that runs to completion, or several that run together (`distributed`), as a Kubernetes Job.\n\n" +
 			"A run is not changed, it is made again. Its Job is called `run_name`, which is `<name>-<hash>`: the hash covers what Kubernetes never changes on a Job " +
-			"(the pod, `restart_policy`, `pod_failure_policy`, `success_policy`, `backoff_limit_per_index`, that part of `patch`) and `triggers`. Changing one of these is a replacement, a new run under a new name; " +
+			"(the pod, `distributed`, `restart_policy`, `pod_failure_policy`, `success_policy`, `backoff_limit_per_index`, that part of `patch`) and `triggers`. Changing one of these is a replacement, a new run under a new name; " +
 			"everything else (`labels`, `backoff_limit`, `active_deadline_seconds`, `ttl_seconds_after_finished`, `suspend`, …) is changed in place. " +
 			"With `lifecycle { create_before_destroy = true }` the new run starts before the old one goes.\n\n" +
 			"A finished run is never run again by accident: when its Job is collected after `ttl_seconds_after_finished`, or deleted by somebody, it stays in the state with its `result`. " +
 			"To run again on purpose, change `triggers`. A run that was deleted before it finished is planned again.\n\n" +
-			"`wait_for = \"running\"` is reached when the main container has run for 5 seconds, or has ended well: a program that crashes at its start does not count as running.",
+			"`wait_for = \"running\"` is reached when the main container has run for 5 seconds, or has ended well: a program that crashes at its start does not count as running. " +
+			"A distributed run is `scheduled` or `running` when all of its ranks are (with `min_nodes`, as many as it needs to begin).",
 		Attributes: all,
 	}
 }
@@ -163,7 +170,11 @@ func jobAttributes() map[string]schema.Attribute {
 		"result": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "What the run reported: the JSON object that the main container of the pod that succeeded wrote to its termination message (`/dev/termination-log`, at most 4096 bytes). " +
-				"Strings as they are, all else as compact JSON: `{\"accuracy\": 0.93}` becomes `{ accuracy = \"0.93\" }`. Entries that are null are left out. Null when there was no such object.",
+				"Strings as they are, all else as compact JSON: `{\"accuracy\": 0.93}` becomes `{ accuracy = \"0.93\" }`. Entries that are null are left out. Null when there was no such object. Of a run whose pods have numbers it is that of rank 0.",
+		},
+		"results": schema.MapAttribute{
+			Computed: true, ElementType: types.MapType{ElemType: types.StringType},
+			MarkdownDescription: "What each rank of a distributed run reported, as `result`, by its number: `results[\"3\"].loss`. Ranks that reported nothing are left out. Null for other runs.",
 		},
 	}
 }

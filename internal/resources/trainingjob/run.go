@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	batchv1 "k8s.io/api/batch/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -36,7 +37,9 @@ func makers() []string {
 
 // judged are the makers of which only a look at the value tells whether they
 // make another run: they have a default, or move with another attribute.
-func judged() []string { return []string{"restart_policy", "completion_mode", "completions"} }
+func judged() []string {
+	return []string{"restart_policy", "completion_mode", "completions", distributed.Root}
+}
 
 // runName is the name of the run that a configuration makes. A test pins it:
 // a provider that named runs otherwise would run finished ones again.
@@ -55,6 +58,9 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 	}
 	if resizable(inputs) {
 		delete(tree, "completions")
+	}
+	if gang := distributed.Frozen(inputs[distributed.Root]); gang != nil {
+		tree[distributed.Root] = canonicalMap(gang, false)
 	}
 	if p := frozenPatch(inputs["patch"]); len(p) > 0 {
 		tree["patch"] = p
@@ -131,8 +137,8 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 }
 
 // replaceByValue asks for replacement where only a look at the values tells:
-// restart_policy and completion_mode have a default, completions may move with parallelism, and patch
-// may say things that change in place.
+// restart_policy and completion_mode have a default, completions may move with
+// parallelism, and a gang and patch may say things that change in place.
 func replaceByValue(ctx context.Context, p *lifecycle.Planning[Model], inputs map[string]attr.Value) bool {
 	var priorPatch attr.Value
 	p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root("patch"), &priorPatch)...)
@@ -147,6 +153,12 @@ func replaceByValue(ctx context.Context, p *lifecycle.Planning[Model], inputs ma
 	}
 	if p.Changed(path.Root("completions")) && !resizable(inputs) {
 		p.RequiresReplace.Append(path.Root("completions"))
+		changed = true
+	}
+	var priorGang attr.Value
+	p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root(distributed.Root), &priorGang)...)
+	if !reflect.DeepEqual(distributed.Frozen(inputs[distributed.Root]), distributed.Frozen(priorGang)) {
+		p.RequiresReplace.Append(path.Root(distributed.Root))
 		changed = true
 	}
 	if p.Changed(path.Root("patch")) && !reflect.DeepEqual(frozenPatch(inputs["patch"]), frozenPatch(priorPatch)) {

@@ -56,6 +56,10 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 		v.Outcome, v.Reason, v.Message = wait.Failed, "Deleted", "The Job is being deleted before it finished"
 	case v.Phase == phaseSuspended && m.Suspend.ValueBool():
 		v.Outcome, v.Message = wait.Done, "Suspended as configured"
+	case m.Distributed != nil:
+		if readyGang(m, job, pods, level, seen.Now) {
+			v.Outcome = wait.Done
+		}
 	case level == levelScheduled && (v.Phase == phaseRunning || slices.ContainsFunc(pods, scheduled)),
 		level == levelRunning && v.Phase == phaseRunning && lasts(m, pods, seen.Now):
 		v.Outcome = wait.Done
@@ -66,6 +70,9 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 // waits reports whether an update has something to wait for: a run does not
 // start again for a new label or TTL, and may be queued for days.
 func waits(prior, wanted *Model) bool {
+	if a, b := prior.Distributed, wanted.Distributed; a != nil && b != nil && !a.Nodes.Equal(b.Nodes) {
+		return true // the new ranks have to start
+	}
 	return prior.Suspend.ValueBool() != wanted.Suspend.ValueBool() || prior.WaitFor.ValueString() != wanted.WaitFor.ValueString()
 }
 
@@ -79,6 +86,9 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 	}
 	if c := condition(job, batchv1.JobSuccessCriteriaMet); c != nil {
 		return wait.Of(wait.Progressing, phaseRunning, c.Reason, "The run has succeeded; its pods are being stopped")
+	}
+	if m.Distributed != nil {
+		return lookGang(m, job, pods)
 	}
 	for _, p := range pods {
 		if podspec.Runs(p, mainContainer(m)) {
@@ -178,6 +188,9 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if m.Result.IsNull() || m.Result.IsUnknown() {
 		m.Result = types.MapNull(types.StringType)
 	}
+	if m.Results.IsNull() || m.Results.IsUnknown() {
+		m.Results = types.MapNull(resultType)
+	}
 	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
 	if err != nil || job == nil {
 		return undecodable(err)
@@ -188,9 +201,11 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if t := job.Status.CompletionTime; t != nil {
 		m.CompletionTime = moment(t)
 	}
-	if r, ok := reported(mainContainer(m), podsOf(job, seen.Pods)); ok {
+	pods := podsOf(job, seen.Pods)
+	if r, ok := reported(mainContainer(m), zero(job, pods)); ok {
 		m.Result = r
 	}
+	m.Results = reports(mainContainer(m), pods, m.Results)
 	return nil
 }
 

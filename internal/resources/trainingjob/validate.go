@@ -2,12 +2,16 @@ package trainingjob
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -17,7 +21,12 @@ import (
 // does.
 func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	ds := podspec.Validate(ctx, c)
-	ds.Append(jobspec.Validate(ctx, c, false)...)
+	gang, gds := distributed.Validate(ctx, c)
+	ds.Append(gds...)
+	ds.Append(jobspec.Validate(ctx, c, gang)...)
+	if gang {
+		ds.Append(validateHosts(ctx, c)...)
+	}
 	var keep, ttl types.Int32
 	for name, target := range map[string]any{"keep_runs": &keep, "ttl_seconds_after_finished": &ttl} {
 		ds.Append(c.GetAttribute(ctx, path.Root(name), target)...)
@@ -32,6 +41,35 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 			Do:       "Remove ttl_seconds_after_finished, or keep_runs.",
 			At:       path.Root("keep_runs"),
 		}.Warning())
+	}
+	return ds
+}
+
+// maxIndex is what the number of a rank may add to the name of its pod.
+const maxIndex = len("-99999")
+
+// validateHosts checks names that become those of a Service and of hosts.
+func validateHosts(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
+	var ds diag.Diagnostics
+	for _, n := range []string{"name", "run_name"} {
+		var v types.String
+		ds.Append(c.GetAttribute(ctx, path.Root(n), &v)...)
+		if v.IsNull() || v.IsUnknown() {
+			continue
+		}
+		problems := validation.IsDNS1035Label(v.ValueString())
+		if len(v.ValueString()) > maxRunName-maxIndex {
+			problems = append(problems, fmt.Sprintf("must be no more than %d characters", maxRunName-maxIndex))
+		}
+		if len(problems) > 0 {
+			ds.Append(diags.Message{
+				Summary:  fmt.Sprintf("%s cannot begin the host names of a distributed run", n),
+				Happened: fmt.Sprintf("It is %q. ", v.ValueString()) + "The Service of a distributed run is called as the run is, and so are the hosts of its ranks, with the number behind.",
+				Why:      strings.Join(problems, "\n"),
+				Do:       "Choose a name that begins with a letter and has only letters, digits and \"-\".",
+				At:       path.Root(n),
+			}.Error())
+		}
 	}
 	return ds
 }

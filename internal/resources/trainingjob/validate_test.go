@@ -9,6 +9,7 @@ func TestValidate(t *testing.T) {
 	t.Parallel()
 	rule := func(r config) config { return config{"pod_failure_policy": []any{r}} }
 	codes := func(c config) config { return rule(config{"action": "FailJob", "on_exit_codes": c}) }
+	gang := func(c config) config { return config{"distributed": with(config{"nodes": 4}, c)} }
 	indexed := func(c config) config {
 		return with(config{"completion_mode": "Indexed", "completions": 4, "parallelism": 4}, c)
 	}
@@ -54,6 +55,27 @@ func TestValidate(t *testing.T) {
 		"failed without limit":       {indexed(config{"max_failed_indexes": 1}), "needs backoff_limit_per_index"},
 		"more failed than there are": {indexed(config{"backoff_limit_per_index": 1, "max_failed_indexes": 5}), "more than there are indexes"},
 		"replaced too early":         {with(codes(config{"operator": "In", "values": []any{1}}), config{"pod_replacement_policy": "TerminatingOrFailed"}), "pod_replacement_policy"},
+		"a gang":                     {gang(config{}), ""},
+		"a gang not known":           {config{"distributed": notKnown{}}, ""},
+		"size not known":             {gang(config{"nodes": notKnown{}, "min_nodes": 9, "launcher": "torchrun"}), ""},
+		"launcher not known":         {gang(config{"launcher": notKnown{}, "min_nodes": 2}), ""},
+		"no rank":                    {gang(config{"nodes": 0}), "nodes"},
+		"gang and completions":       {with(gang(config{}), config{"completions": 4}), "completions cannot be set beside distributed"},
+		"gang and host name":         {with(gang(config{}), config{"hostname": "x"}), "hostname cannot be set beside distributed"},
+		"rank as a variable":         {with(gang(config{}), config{"env": config{"JOB_COMPLETION_INDEX": "0"}}), "is the rank"},
+		"success twice":              {with(gang(config{"success": "leader"}), config{"success_policy": []any{config{"succeeded_count": 1}}}), "two ways"},
+		"success in detail":          {with(gang(config{}), config{"success_policy": []any{config{"succeeded_count": 1}}}), ""},
+		"elastic JAX":                {gang(config{"launcher": "jax", "min_nodes": 2}), `min_nodes does nothing with launcher "jax"`},
+		"processes of JAX":           {gang(config{"launcher": "jax", "processes_per_node": 2}), "processes_per_node does nothing"},
+		"port of nothing":            {gang(config{"port": 1}), "port does nothing"},
+		"more needed than there are": {gang(config{"launcher": "torchrun", "min_nodes": 5}), "min_nodes = 5 is more than nodes = 4"},
+		"elastic":                    {gang(config{"launcher": "torchrun", "min_nodes": 4}), ""},
+		"all again and restarts":     {with(gang(config{"restart": "all"}), config{"restart_policy": "OnFailure"}), "needs restart_policy"},
+		"all again and elastic":      {gang(config{"restart": "all", "launcher": "torchrun", "min_nodes": 2}), "contradict"},
+		"more failed than ranks":     {with(gang(config{}), config{"backoff_limit_per_index": 1, "max_failed_indexes": 5}), "more than there are ranks"},
+		"gang of a numbered name":    {with(gang(config{}), config{"name": "7b"}), "cannot begin the host names"},
+		"gang of a dotted run":       {with(gang(config{}), config{"run_name": "a.b"}), "cannot begin the host names"},
+		"gang of a long run":         {with(gang(config{}), config{"run_name": strings.Repeat("a", 58)}), "57 characters"},
 		"rules not known":            {config{"pod_failure_policy": notKnown{}, "restart_policy": notKnown{}}, ""},
 		"codes not known":            {codes(config{"container": notKnown{}, "operator": notKnown{}, "values": notKnown{}}), ""},
 		"conditions not known":       {rule(config{"action": "Ignore", "on_pod_conditions": notKnown{}}), ""},

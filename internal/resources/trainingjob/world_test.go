@@ -40,11 +40,18 @@ func (alone) Resources(context.Context) []func() resource.Resource {
 type world struct {
 	*testkit.Core
 	api *fakeapi.Server
+	// close waits for marks that are still being written.
+	close func()
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	api := fakeapi.New(t)
+	return worldOn(t, fakeapi.New(t))
+}
+
+// worldOn is a workspace of its own on a server that is there.
+func worldOn(t *testing.T, api *fakeapi.Server) *world {
+	t.Helper()
 	client, err := kube.NewClient(api.Config())
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +61,7 @@ func newWorld(t *testing.T) *world {
 		Namespace: "default", ClusterChanged: "error",
 		Connect: func() (*kube.Client, error) { return client, nil },
 	}}
-	return &world{Core: testkit.NewCore(t, p, nil, "mlk_training_job"), api: api}
+	return &world{Core: testkit.NewCore(t, p, nil, "mlk_training_job"), api: api, close: client.Close}
 }
 
 // apply applies a configuration that must succeed, without waiting for a pod.

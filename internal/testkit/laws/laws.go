@@ -206,8 +206,11 @@ func applied(t testing.TB, api *fakeapi.Server) []sent {
 func (s sent) String() string { return fmt.Sprintf("%s %s/%s", s.kind, s.namespace, s.name) }
 
 // isMark reports whether a field is one of mlk's marks, which are no part of
-// what the user declares.
+// what the user declares, as is to which object another belongs.
 func isMark(segments []string) bool {
+	if len(segments) > 1 && segments[0] == "metadata" && segments[1] == "ownerReferences" {
+		return true
+	}
 	return len(segments) > 1 && segments[0] == "metadata" && strings.HasPrefix(segments[len(segments)-1], "mlk.dev/")
 }
 
