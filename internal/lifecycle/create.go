@@ -28,7 +28,8 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 	if !ok {
 		return
 	}
-	model, ds := decode[M](ctx, s, known(req.Plan.Raw))
+	base := known(req.Plan.Raw)
+	model, ds := decode[M](ctx, s, base)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -64,7 +65,7 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 		}
 	}
 	w := &writer[M, P]{
-		r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "create", creating: true,
+		r: r, client: client, schema: s, model: model, base: base, mem: &mem, want: want, timeout: limit, verb: "create", creating: true,
 		save: func(raw State) {
 			resp.State.Raw = raw
 			r.identify(r.main(m), resp.Identity)

@@ -105,24 +105,31 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		r.vanished(ctx, client, P(m), &mem, s, resp)
 		return
 	}
-	seen := r.look(ctx, client, P(m), live)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	seen.Log = r.log(ctx, client, P(m), seen)
-	before := mem
-	raw, ds := r.refreshed(ctx, s, req.State.Raw, m, &mem, refs, seen)
+	raw, ds := r.restated(ctx, client, s, req.State.Raw, m, &mem, refs, live)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	for ref := range live {
-		if mem.find(ref).Name == "" {
-			mem.Objects = append(mem.Objects, before.find(ref)) // no longer asked for, and not yet gone
-		}
-	}
 	resp.State.Raw = raw
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+}
+
+// restated is the state after a look at objects of which some exist. What mem
+// knew and the model no longer asks for stays known until it is gone.
+func (r *Resource[M, P]) restated(ctx context.Context, client *kube.Client, s schema.Schema, prior tftypes.Value, m *M, mem *memory, refs []kube.Ref, live map[kube.Ref]*kube.Object) (tftypes.Value, diag.Diagnostics) {
+	before := *mem
+	seen := r.look(ctx, client, P(m), live)
+	seen.Log = r.log(ctx, client, P(m), seen)
+	raw, ds := r.refreshed(ctx, s, prior, m, mem, refs, seen)
+	if ds.HasError() {
+		return prior, ds
+	}
+	for ref := range live {
+		if mem.find(ref).Name == "" {
+			mem.Objects = append(mem.Objects, before.find(ref))
+		}
+	}
+	return raw, ds
 }
 
 // mainOf is the main object of a state, without decoding all of it.
@@ -215,8 +222,11 @@ func (r *Resource[M, P]) refreshed(ctx context.Context, s schema.Schema, prior t
 	if verdict.Outcome == wait.Done {
 		mem.Pending = false
 	}
-	out, eds := encode(ctx, s, m)
-	ds.Append(eds...)
+	out, err := withComputed(ctx, s, raw, m)
+	if err != nil {
+		ds.Append(unrecorded(err))
+		return prior, ds
+	}
 	return out, ds
 }
 

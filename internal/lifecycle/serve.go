@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -14,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
@@ -57,7 +56,7 @@ type server struct {
 
 // rawPlanner plans and reads on the wire's values.
 type rawPlanner interface {
-	// readRaw answers a read of a resource that has not changed; nil leaves the
+	// readRaw answers a read of a resource whose objects exist; nil leaves the
 	// answer to Read.
 	readRaw(ctx context.Context, data *ProviderData, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse
 	planRaw(ctx context.Context, data *ProviderData, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error)
@@ -74,7 +73,8 @@ func (s *server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanReso
 }
 
 // ReadResource reads a resource. One whose objects are just as they were keeps
-// its state, which then need not even be decoded.
+// its state, which then need not even be decoded; of others only what changed
+// is encoded.
 func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
 	if p, data := s.planners[req.TypeName], s.provider.Configured(); p != nil && data != nil && data.Unknown == "" {
 		if resp := p.readRaw(ctx, data, req); resp != nil {
@@ -86,27 +86,39 @@ func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRe
 
 func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse {
 	mem, keys := recallRaw(req.Private)
-	if mem.Pending || mem.lost || len(mem.Objects) == 0 || len(keys) != 1 {
+	if mem.lost || len(mem.Objects) == 0 || len(keys) != 1 {
 		return nil // something to settle; other keys are the framework's, after an import
 	}
 	client, err := data.Connect()
 	if err != nil || !r.rightCluster(ctx, client, mem) {
 		return nil
 	}
-	for _, ref := range mem.refs(r.def.Owns) {
+	refs := mem.refs(r.def.Owns)
+	if len(refs) == 0 || refs[0].Kind != r.def.Owns[0] {
+		return nil // the main object is missing
+	}
+	live := map[kube.Ref]*kube.Object{}
+	quiet := !mem.Pending
+	for _, ref := range refs {
 		o, err := client.Read(ctx, ref)
-		if err != nil || !mem.knows(ref, o) || fingerprint(o) != mem.fingerprint(ref) {
+		if err != nil || !mem.knows(ref, o) {
 			return nil
 		}
+		live[ref] = o
+		quiet = quiet && fingerprint(o) == mem.fingerprint(ref)
 	}
 	resp := &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, Private: req.Private}
-	if r.def.Vanished != nil {
+	main := refs[0]
+	if quiet {
 		mem.LastSeen = r.clock.Now().UTC()
+	} else if resp.NewState, resp.Diagnostics = r.restatedRaw(ctx, data, client, req.CurrentState, &mem, refs, live); resp.NewState == nil {
+		return nil
+	}
+	if !quiet || r.def.Vanished != nil {
 		if resp.Private, err = mem.raw(); err != nil {
 			return nil
 		}
 	}
-	main := mem.Objects[0]
 	identity := r.identity(kube.Ref{Namespace: main.Namespace, Name: main.Name})
 	value, err := tfprotov6.NewDynamicValue(identity.Type(), identity)
 	if err != nil {
@@ -114,6 +126,34 @@ func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *t
 	}
 	resp.NewIdentity = &tfprotov6.ResourceIdentityData{IdentityData: &value}
 	return resp
+}
+
+// restatedRaw is restated on the wire's values; nil where it could not be done.
+func (r *Resource[M, P]) restatedRaw(ctx context.Context, data *ProviderData, client *kube.Client, current *tfprotov6.DynamicValue, mem *memory, refs []kube.Ref, live map[kube.Ref]*kube.Object) (*tfprotov6.DynamicValue, []*tfprotov6.Diagnostic) {
+	f := r.form(ctx)
+	prior, err := current.Unmarshal(f.typ)
+	if err != nil || prior.IsNull() {
+		return nil, nil
+	}
+	m, ds := decode[M](ctx, f.schema, prior)
+	if ds.HasError() {
+		return nil, nil
+	}
+	raw, ds := r.with(data).restated(ctx, client, f.schema, prior, m, mem, refs, live)
+	if ds.HasError() {
+		return nil, nil // said again by Read, where everything is still as it was
+	}
+	value, err := tfprotov6.NewDynamicValue(f.typ, raw)
+	if err != nil {
+		return nil, nil
+	}
+	return &value, diags.Wired(ds)
+}
+
+// with is the resource with what the provider was configured with. The resource
+// that answers is shared by all calls, so nothing is written into it.
+func (r *Resource[M, P]) with(data *ProviderData) *Resource[M, P] {
+	return &Resource[M, P]{def: r.def, provider: data, clock: r.clock}
 }
 
 // raw is the private data that holds this memory alone, as it is on the wire.
@@ -160,21 +200,18 @@ func (r *Resource[M, P]) planRaw(ctx context.Context, data *ProviderData, req *t
 	if !same {
 		in.plan = awaiting(f.schema, in)
 	}
-	// The resource that answers is shared by all calls; what it was configured
-	// with is not written into it.
-	configured := &Resource[M, P]{def: r.def, provider: data, clock: r.clock}
 	mem, _ := recallRaw(req.PriorPrivate)
-	p := &planner[M, P]{r: configured, ctx: ctx, schema: f.schema, mem: mem, in: in}
+	p := &planner[M, P]{r: r.with(data), ctx: ctx, schema: f.schema, mem: mem, in: in}
 	p.run()
 	planned, err := tfprotov6.NewDynamicValue(f.typ, p.out)
 	if err != nil {
 		return nil, err
 	}
 	resp.PlannedState = &planned
-	resp.Diagnostics = wired(p.diagnostics)
+	resp.Diagnostics = diags.Wired(p.diagnostics)
 	if !p.diagnostics.HasError() {
 		for _, at := range p.replace {
-			resp.RequiresReplace = append(resp.RequiresReplace, attributePath(at))
+			resp.RequiresReplace = append(resp.RequiresReplace, diags.AttributePath(at))
 		}
 	}
 	return resp, nil
@@ -213,36 +250,4 @@ func recallRaw(private []byte) (memory, map[string][]byte) {
 		return memory{}, keys
 	}
 	return m, keys
-}
-
-// wired puts diagnostics into the form of the protocol.
-func wired(ds diag.Diagnostics) []*tfprotov6.Diagnostic {
-	var out []*tfprotov6.Diagnostic
-	for _, d := range ds {
-		w := &tfprotov6.Diagnostic{Severity: tfprotov6.DiagnosticSeverityError, Summary: d.Summary(), Detail: d.Detail()}
-		if d.Severity() == diag.SeverityWarning {
-			w.Severity = tfprotov6.DiagnosticSeverityWarning
-		}
-		if at, ok := d.(diag.DiagnosticWithPath); ok {
-			w.Attribute = attributePath(at.Path())
-		}
-		out = append(out, w)
-	}
-	return out
-}
-
-// attributePath puts a path into the form of the protocol.
-func attributePath(p path.Path) *tftypes.AttributePath {
-	at := tftypes.NewAttributePath()
-	for _, step := range p.Steps() {
-		switch s := step.(type) {
-		case path.PathStepAttributeName:
-			at = at.WithAttributeName(string(s))
-		case path.PathStepElementKeyString:
-			at = at.WithElementKeyString(string(s))
-		case path.PathStepElementKeyInt:
-			at = at.WithElementKeyInt(int(s))
-		}
-	}
-	return at
 }

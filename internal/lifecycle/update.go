@@ -22,7 +22,8 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	mem, ds := recall(ctx, req.Private)
 	resp.Diagnostics.Append(ds...)
-	model, ds := decode[M](ctx, s, known(req.Plan.Raw))
+	base := known(req.Plan.Raw)
+	model, ds := decode[M](ctx, s, base)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -71,15 +72,16 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	if known == nil {
 		// The objects are gone and the resource lives on in the state alone.
 		m.Base().Status, m.Base().Objects = P(prior).Base().Status, P(prior).Base().Objects
-		raw, ds := encode(ctx, s, model)
-		resp.Diagnostics.Append(ds...)
-		if !ds.HasError() {
-			save(raw)
+		raw, err := withComputed(ctx, s, base, model)
+		if err != nil {
+			resp.Diagnostics.Append(unrecorded(err))
+			return
 		}
+		save(raw)
 		return
 	}
 	w := &writer[M, P]{
-		r: r, client: client, schema: s, model: model, mem: &mem, want: want, timeout: limit, verb: "update", planned: req.Plan.Raw, uids: known, save: save,
+		r: r, client: client, schema: s, model: model, base: base, mem: &mem, want: want, timeout: limit, verb: "update", planned: req.Plan.Raw, uids: known, save: save,
 		note: func() { resp.Diagnostics.Append(mem.store(ctx, resp.Private)...) },
 	}
 	old := mem.refs(r.def.Owns)

@@ -32,6 +32,9 @@ type writer[M any, P based[M]] struct {
 	timeout  time.Duration
 	verb     string
 	creating bool
+	// base is the plan with nulls for what it leaves open: what the state says
+	// but for computed attributes, which the model holds.
+	base tftypes.Value
 	// planned is what an update promised; null on create, which promises no
 	// computed value that the cluster decides.
 	planned tftypes.Value
@@ -166,8 +169,7 @@ func (w *writer[M, P]) early() {
 		}
 		return orNull(w.mem.uid(ref))
 	})
-	raw, ds := encode(context.Background(), w.schema, w.model)
-	if !ds.HasError() {
+	if raw, err := withComputed(context.Background(), w.schema, w.base, w.model); err == nil {
 		w.save(raw)
 	}
 }
@@ -177,7 +179,6 @@ func (w *writer[M, P]) early() {
 func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
-	m := P(w.model)
 	if w.seen.Live == nil {
 		// No wait looked for us: what the writes returned is what there is.
 		w.seen = Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
@@ -197,11 +198,12 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	if w.r.judge(w.model, w.seen).Outcome == wait.Done && !out.HasError() {
 		w.mem.Pending = false
 	}
-	raw, ds := encode(ctx, w.schema, m)
-	out.Append(ds...)
-	if !ds.HasError() {
-		w.save(w.asPromised(raw))
+	raw, err := withComputed(ctx, w.schema, w.base, w.model)
+	if err != nil {
+		out.Append(unrecorded(err))
+		return
 	}
+	w.save(w.asPromised(raw))
 }
 
 // asPromised holds computed values that the plan said would stay: Terraform

@@ -105,7 +105,8 @@ func letters(s string) string {
 // layers are what the packages of each layer may import of ours. A layer is
 // named by its folder below internal; the longest name counts.
 var layers = map[string][]string{
-	"provider":    {"resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
+	"provider":    {"provider", "narrow", "resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
+	"narrow":      {"diags"},
 	"resources":   {"lifecycle", "blocks", "kube", "wait", "diags"},
 	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
 	"lifecycle":   {"kube", "wait", "diagnose", "placement", "diags"},

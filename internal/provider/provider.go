@@ -23,6 +23,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/narrow"
 )
 
 // mlk is the provider.
@@ -45,6 +46,11 @@ func (p *mlk) Configured() *lifecycle.ProviderData { return p.data.Load() }
 
 // Server serves the provider over the plugin protocol.
 func Server(version string) func() tfprotov6.ProviderServer {
+	return func() tfprotov6.ProviderServer { return narrow.Serve(Wide(version)()) }
+}
+
+// Wide serves the provider with its whole schema, which is what docs are made of.
+func Wide(version string) func() tfprotov6.ProviderServer {
 	return func() tfprotov6.ProviderServer { return lifecycle.Serve(&mlk{version: version, getenv: os.Getenv}) }
 }
 

@@ -56,7 +56,7 @@ func run(ctx context.Context, check bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	schema, err := providerSchema(ctx, c, dir)
+	schema, err := providerSchema(ctx, c, root, dir)
 	if err != nil {
 		return err
 	}
@@ -85,17 +85,27 @@ func run(ctx context.Context, check bool) error {
 
 // providerSchema writes what "providers schema -json" says to a file of dir and
 // returns its name. tfplugindocs would ask the CLI itself, but it only knows
-// Terraform and its registry's name of the provider.
-func providerSchema(ctx context.Context, c cli.CLI, dir string) (string, error) {
+// Terraform and its registry's name of the provider. The provider that is asked
+// tells its whole schema.
+func providerSchema(ctx context.Context, c cli.CLI, root, dir string) (string, error) {
 	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(usesProvider), 0o600); err != nil {
 		return "", err
 	}
-	if out, err := c.Command(ctx, dir, "init", "-input=false", "-no-color").Output(); err != nil {
-		return "", fmt.Errorf("init with the provider in bin/plugins: %w\n%s", err, out)
+	if err := cli.Go(ctx, root, "build", "-ldflags", "-s -w", "-o", filepath.Join(dir, "plugins", "terraform-provider-mlk"), "./internal/provider/wide"); err != nil {
+		return "", err
 	}
-	out, err := c.Command(ctx, dir, "providers", "schema", "-json").Output()
+	settings := filepath.Join(dir, "terraform.rc")
+	text := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"mlkube/mlk\" = %q\n  }\n}\n", filepath.Join(dir, "plugins"))
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	read := c.Command(ctx, dir, "providers", "schema", "-json")
+	read.Env = append(read.Env, "TF_CLI_CONFIG_FILE="+settings)
+	var said bytes.Buffer
+	read.Stderr = &said
+	out, err := read.Output()
 	if err != nil {
-		return "", fmt.Errorf("read the provider's schema: %w", err)
+		return "", fmt.Errorf("read the provider's schema: %w\n%s", err, &said)
 	}
 	var all struct {
 		FormatVersion string                     `json:"format_version"`
