@@ -186,7 +186,7 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	if len(w.seen.Live) == 0 {
 		return // all uncertain or gone: the early state stands
 	}
-	w.seen.Log = w.r.log(ctx, w.client, m, w.seen)
+	w.seen.Log = w.r.log(ctx, w.client, P(w.model), w.seen)
 	before := *w.mem
 	if ds := w.r.record(w.model, w.mem, w.refs(), w.seen); ds.HasError() {
 		out.Append(ds...)
