@@ -40,6 +40,7 @@ type Client struct {
 	feeds   map[feedKey]*feed
 	reads   map[feedKey]int
 	written map[Ref]bool
+	served  map[Kind]bool
 	cluster string
 	asking  *clusterAnswer
 	closed  context.Context
@@ -84,6 +85,7 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 		feeds:   map[feedKey]*feed{},
 		reads:   map[feedKey]int{},
 		written: map[Ref]bool{},
+		served:  map[Kind]bool{},
 		closed:  ctx,
 		close:   cancel,
 		closing: make(chan struct{}),

@@ -75,6 +75,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // objects and pod templates.
 var generated = []string{
 	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash",
+	"kueue.x-k8s.io/podset", "kueue.x-k8s.io/cluster-queue-name", "kueue.x-k8s.io/local-queue-name", "kueue.x-k8s.io/workload",
 	lastApplied, "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
 }
 

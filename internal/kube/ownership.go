@@ -126,14 +126,19 @@ func inherits(p fieldpath.Path, unsaid [][]string) bool {
 	return len(names) < 3 || !IsGenerated(names[2]) || names[2] == lastApplied
 }
 
-// unsayable are the frozen subtrees of an object that cannot be applied: lists
-// in which a key is there twice, which the server stores and refuses to apply.
+// unsayable are the subtrees of an object that no configuration says: frozen
+// lists in which a key is there twice, which the server stores and refuses to
+// apply, and what a queue writes.
 func unsayable(k Kind, live *Object) [][]string {
 	var out [][]string
 	for _, tree := range k.Frozen() {
 		if now, ok := At(live.Object, tree...); ok && repeats(last(tree), now) {
 			out = append(out, tree)
 		}
+	}
+	if heldByQueue(live) {
+		// It would be ours to give up, and the run would start past its queue.
+		out = append(out, []string{"spec", "suspend"})
 	}
 	return out
 }

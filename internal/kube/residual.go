@@ -10,7 +10,7 @@ import (
 // somebody once declared on a live object and wanted does not say. Server
 // defaults, metadata and status are left out. Nil when nothing is left.
 func Residual(k Kind, live, wanted map[string]any) map[string]any {
-	live, wanted = withoutFollowers(Declared(live, wanted)), withoutFollowers(wanted)
+	live, wanted = withoutFollowers(withoutQueue(Declared(live, wanted))), withoutFollowers(wanted)
 	out := map[string]any{}
 	for field, v := range live {
 		switch field {

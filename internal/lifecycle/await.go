@@ -32,6 +32,9 @@ type vantage[M any, P based[M]] struct {
 	woken    chan struct{}
 
 	main, pods, events *kube.Watching
+	// related are the watches of Definition.Related, nil where there is nothing to
+	// look for.
+	related []*kube.Watching
 	// last is the main object as last seen, floor the resource version of the
 	// own write the watch has to catch up with.
 	last  *kube.Object
@@ -53,6 +56,7 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
 	}
 	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
+	v.related = make([]*kube.Watching, len(w.r.def.Related))
 	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
 		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
 	}
@@ -61,7 +65,7 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 }
 
 func (v *vantage[M, P]) stop() {
-	for _, w := range []*kube.Watching{v.main, v.pods, v.events} {
+	for _, w := range append([]*kube.Watching{v.main, v.pods, v.events}, v.related...) {
 		if w != nil {
 			w.Stop()
 		}
@@ -93,6 +97,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	if v.last != nil {
 		seen.Live[v.ref.Kind.Kind] = v.last
 	}
+	seen.Related = v.lookBeside()
 	if v.ref.Kind == kube.Pod && v.last != nil {
 		seen.Pods = podsOf([]*kube.Object{v.last})
 	}
@@ -109,6 +114,28 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 		seen.Events = v.eventsOf(seen)
 	}
 	return seen
+}
+
+// lookBeside returns the related objects of the main one. Who may not read them,
+// or has no such kind, is told less.
+func (v *vantage[M, P]) lookBeside() []*kube.Object {
+	var out []*kube.Object
+	for i, rel := range v.r.def.Related {
+		if v.last == nil {
+			continue
+		}
+		selector := rel.Selector(v.last)
+		if selector == "" {
+			continue
+		}
+		if v.related[i] == nil {
+			v.related[i] = v.client.Watch(rel.Kind, v.ref.Namespace, v.woken)
+		}
+		if found, err := v.related[i].Matching(selector); err == nil {
+			out = append(out, found...)
+		}
+	}
+	return out
 }
 
 // recallPods keeps the last state of every pod that was seen: a Job deletes its
@@ -374,6 +401,7 @@ func (w *writer[M, P]) evidence() diagnose.Evidence {
 	for _, o := range w.seen.Live {
 		e.Objects = append(e.Objects, o)
 	}
+	e.Objects = append(e.Objects, w.seen.Related...)
 	return e
 }
 

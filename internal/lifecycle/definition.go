@@ -71,6 +71,9 @@ type Definition[M any] struct {
 	// Log says which log the state is to hold: of which container, and how many
 	// of its last lines. No lines: it is not read.
 	Log func(m *M) (container string, lines int64)
+	// Related are objects that others make for the main one and that tell how it
+	// fares: the Workload of a queue. They are looked at and never written.
+	Related []Related
 	// PodTemplate is where the pod template is: "Job", "spec", "template".
 	PodTemplate []string
 	// Trusts reports whether at this level of wait_for the cluster's own
@@ -84,6 +87,9 @@ type Definition[M any] struct {
 	Validate func(ctx context.Context, c tfsdk.Config) diag.Diagnostics
 	// Plan adds what only this resource knows to the plan.
 	Plan func(ctx context.Context, p *Planning[M])
+	// Needs lists the kinds a planned object needs and not every cluster has.
+	// Attributes may be unknown.
+	Needs func(ctx context.Context, plan tfsdk.Plan) []Need
 	// Settle returns the model to compare with the live objects, and to apply
 	// over them, when the cluster may hold more than the model asks for: a claim
 	// that was made larger keeps its size. prior is the model of the state in an
@@ -112,6 +118,13 @@ type Definition[M any] struct {
 	Moves func() []resource.StateMover
 }
 
+// Related are objects beside a main object, in its namespace.
+type Related struct {
+	Kind kube.Kind
+	// Selector is their label selector; "" when the main object has none.
+	Selector func(main *kube.Object) string
+}
+
 // Timeouts bound create, update and delete where the configuration does not.
 type Timeouts struct {
 	Create, Update, Delete time.Duration
@@ -125,6 +138,8 @@ type Seen struct {
 	Live kube.Live
 	// Pods are the pods Definition.Pods selects; nil when they were not asked for.
 	Pods []corev1.Pod
+	// Related are the objects Definition.Related selects, as far as they may be read.
+	Related []*kube.Object
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
 	// Log is the end of the log that Definition.Log asks for, of the newest pod;

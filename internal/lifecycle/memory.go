@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -36,6 +38,8 @@ type memory struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Objects are the owned objects as last seen.
 	Objects []remembered `json:"objects,omitempty"`
+	// Beside is the fingerprint of the related objects when they were last seen.
+	Beside string `json:"beside,omitempty"`
 	// Pending is set while a wait has not succeeded.
 	Pending bool `json:"pending,omitempty"`
 	// Incomplete is set while an owned object is missing.
@@ -87,6 +91,16 @@ func fingerprint(o *kube.Object) string {
 	h := fnv.New64a()
 	_, _ = h.Write(raw)
 	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// fingerprintAll is a fingerprint of several objects, "" of none.
+func fingerprintAll(objects []*kube.Object) string {
+	var all []string
+	for _, o := range objects {
+		all = append(all, fingerprint(o))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "+")
 }
 
 // privateReader and privateWriter are what the framework's private state offers.

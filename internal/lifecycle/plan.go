@@ -21,7 +21,7 @@ import (
 )
 
 // ModifyPlan settles names, semantic equality, replacement and computed
-// values. It never asks the cluster.
+// values. Of the cluster it asks only whether it has what a new object needs.
 func (r *Resource[M, P]) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if r.provider == nil {
 		return // terraform validate plans nothing, but a test harness may
@@ -102,6 +102,7 @@ func (p *planner[M, P]) create() {
 	p.hook(nil, true)
 	p.objects(true)
 	p.save()
+	p.needs()
 }
 
 func (p *planner[M, P]) update() {
@@ -136,6 +137,9 @@ func (p *planner[M, P]) update() {
 		p.objects(false)
 	}
 	p.save()
+	if replace {
+		p.needs()
+	}
 }
 
 // open splits plan, state and config into attributes.

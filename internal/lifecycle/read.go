@@ -87,6 +87,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		}
 		quiet = quiet && live[ref] != nil && fingerprint(o) == mem.fingerprint(ref)
 	}
+	quiet = quiet && fingerprintAll(r.beside(ctx, client, live[refs[0]])) == mem.Beside
 	if quiet && r.def.Vanished == nil {
 		return
 	}
@@ -154,6 +155,7 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
 	seen := Seen{Live: byKey(live), Now: r.clock.Now()}
 	main := r.main(m)
+	seen.Related = r.beside(ctx, client, live[main])
 	if main.Kind == kube.Pod {
 		seen.Pods = podsOf([]*kube.Object{live[main]})
 		return seen
@@ -170,6 +172,21 @@ func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, liv
 	}
 	seen.Pods = podsOf(objects)
 	return seen
+}
+
+// beside reads the related objects of a main object. Who may not read them, or
+// has no such kind, is told less.
+func (r *Resource[M, P]) beside(ctx context.Context, client *kube.Client, main *kube.Object) []*kube.Object {
+	var out []*kube.Object
+	for _, rel := range r.def.Related {
+		if main == nil || rel.Selector(main) == "" {
+			continue
+		}
+		if found, err := client.ReadMatching(ctx, rel.Kind, main.GetNamespace(), rel.Selector(main)); err == nil {
+			out = append(out, found...)
+		}
+	}
+	return out
 }
 
 // selector is that of the pods of the main object; "" when it has none.
@@ -246,6 +263,7 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 		}
 	}
 	mem.remember(refs, live)
+	mem.Beside = fingerprintAll(seen.Related)
 	mem.Incomplete = r.incomplete(P(m), live)
 	mem.LastSeen = seen.Now.UTC()
 	P(m).Base().Objects = objectsValue(present, func(ref kube.Ref) types.String {

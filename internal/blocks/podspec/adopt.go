@@ -24,6 +24,7 @@ const (
 // that ends in "/" stands for all behind it.
 var controllerKeys = []string{
 	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash", "pod-template-generation",
+	"kueue.x-k8s.io/podset", "kueue.x-k8s.io/cluster-queue-name", "kueue.x-k8s.io/local-queue-name", "kueue.x-k8s.io/workload",
 }
 
 // adopter turns one pod template into a model. like, which may be nil, says

@@ -4,9 +4,12 @@ import (
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
 // poolLabel is the prefix of the label mlk_gpu_node_pool gives its nodes.
@@ -28,6 +31,7 @@ type Scheduling struct {
 	PriorityClass   types.String            `tfsdk:"priority_class"`
 	SchedulerName   types.String            `tfsdk:"scheduler_name"`
 	RuntimeClass    types.String            `tfsdk:"runtime_class"`
+	Queue           types.String            `tfsdk:"queue"`
 }
 
 // Toleration lets the pod run on nodes with a taint.
@@ -49,6 +53,39 @@ type Spread struct {
 	NodeAffinityPolicy types.String   `tfsdk:"node_affinity_policy"`
 	NodeTaintsPolicy   types.String   `tfsdk:"node_taints_policy"`
 	MatchLabelKeys     []types.String `tfsdk:"match_label_keys"`
+}
+
+// QueueLabel puts an object into a queue of Kueue.
+const QueueLabel = "kueue.x-k8s.io/queue-name"
+
+// QueueLabels are the labels that put an object with such pods into its queue;
+// nil without one. They belong on the object itself: Kueue ignores them on a
+// pod template.
+func (m *Model) QueueLabels() map[string]string {
+	if m.Scheduling == nil || m.Scheduling.Queue.IsNull() {
+		return nil
+	}
+	return map[string]string{QueueLabel: m.Scheduling.Queue.ValueString()}
+}
+
+// AdoptQueue takes the queue from the labels of the object.
+func (m *Model) AdoptQueue(labels map[string]string) {
+	queue, ok := labels[QueueLabel]
+	if !ok || queue == "" {
+		return
+	}
+	if m.Scheduling == nil {
+		m.Scheduling = &Scheduling{}
+	}
+	m.Scheduling.Queue = types.StringValue(queue)
+}
+
+// QueueField says that scheduling.queue, below at, made the label of an object
+// of the kind.
+func QueueField(at path.Path, kind string) diags.Fields {
+	var f diags.Fields
+	f.Add(at.AtName("scheduling").AtName("queue"), kind, "metadata", "labels", QueueLabel)
+	return f
 }
 
 // applyScheduling adds what scheduling and gpu say about nodes.

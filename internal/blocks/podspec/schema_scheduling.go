@@ -9,6 +9,9 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
+// maxLabelValue is how long the value of a label may be.
+const maxLabelValue = 63
+
 func schedulingAttribute() schema.Attribute {
 	return object("Where the pod may run, and who decides. What `gpu` requires of nodes comes on top.", map[string]schema.Attribute{
 		"node_pool":     text("Name of an `mlk_gpu_node_pool`: the pod runs on its nodes only, those with the label `"+poolLabel+"<name>=true`.", diags.DNSLabel()),
@@ -42,7 +45,9 @@ func schedulingAttribute() schema.Attribute {
 		}),
 		"priority_class": text("Priority class: who goes first and who may be preempted. Default: the cluster's.", diags.DNSSubdomain()),
 		"scheduler_name": text("Scheduler that places the pod, such as `kai-scheduler` or `volcano`. Default `default-scheduler`.", diags.DNSSubdomain()),
-		"runtime_class":  text("Runtime class of the pod, such as `nvidia`. Default: the node's runtime.", diags.DNSSubdomain()),
+		"queue": text("Name of a Kueue `LocalQueue` of the namespace. Kueue then decides when the run starts: until there is quota it waits, which is normal and no error; "+
+			"`status.phase` is `Queued` and `status.message` says what for. What can never be admitted fails at once. Needs Kueue on the cluster.", diags.DNSSubdomain(), stringvalidator.LengthAtMost(maxLabelValue)),
+		"runtime_class": text("Runtime class of the pod, such as `nvidia`. Default: the node's runtime.", diags.DNSSubdomain()),
 	})
 }
 

@@ -30,7 +30,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	spec := m.Job.Apply(template)
 	spec.Suspend = m.Suspend.ValueBoolPointer()
 	m.Distributed.Apply(spec, m.gang())
-	objects := []runtime.ApplyConfiguration{batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithSpec(spec)}
+	objects := []runtime.ApplyConfiguration{batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec)}
 	if service := m.Distributed.Service(m.gang(), m.Namespace.ValueString()); service != nil {
 		objects = append(objects, service)
 	}
@@ -45,7 +45,7 @@ func (m *Model) gang() distributed.Gang {
 // fields says which attribute made which field of the Job.
 func fields(m *Model) diags.Fields {
 	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), "Job", "spec")
-	f.Merge(m.Fields(path.Empty(), "Job", "spec", "template"), jobspec.Fields(path.Empty(), "Job", "spec"))
+	f.Merge(m.Fields(path.Empty(), "Job", "spec", "template"), jobspec.Fields(path.Empty(), "Job", "spec"), podspec.QueueField(path.Empty(), "Job"))
 	f.Add(path.Root("run_name"), "Job", "metadata", "name")
 	f.Add(path.Root("suspend"), "Job", "spec", "suspend")
 	return f
@@ -78,7 +78,9 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	}
 	m.Name = types.StringValue(nameOf(job))
 	m.RunName = types.StringValue(job.Name)
-	if s := job.Spec.Suspend; s != nil && (*s || prior != nil && !prior.Suspend.IsNull()) {
+	m.AdoptQueue(job.Labels)
+	// Whether a run in a queue is suspended is the queue's business.
+	if s := job.Spec.Suspend; s != nil && (*s && !queued(job) || prior != nil && !prior.Suspend.IsNull()) {
 		m.Suspend = types.BoolValue(*s)
 	}
 	m.Result, m.Results = types.MapNull(types.StringType), types.MapNull(resultType)

@@ -42,6 +42,7 @@ type Model struct {
 // The levels of wait_for.
 const (
 	levelCreated   = "created"
+	levelAdmitted  = "admitted"
 	levelScheduled = "scheduled"
 	levelRunning   = "running"
 	levelCompleted = "completed"
@@ -55,10 +56,11 @@ const (
 )
 
 // The default bounds of waits. A node for a GPU may have to be bought and tens
-// of GB of image pulled before a run starts; a training takes what it takes; a
-// deleted run may write a last checkpoint.
+// of GB of image pulled before a run starts; a queue may be a day long; a training
+// takes what it takes; a deleted run may write a last checkpoint.
 const (
 	startTimeout    = 30 * time.Minute
+	admitTimeout    = 24 * time.Hour
 	completeTimeout = 24 * time.Hour
 	deleteTimeout   = 15 * time.Minute
 )
@@ -79,19 +81,21 @@ func Definition() lifecycle.Definition[Model] {
 		Adopt:   adopt,
 		Observe: observe,
 		Ready:   ready,
-		WaitFor: []string{levelRunning, levelCreated, levelScheduled, levelCompleted},
+		WaitFor: []string{levelRunning, levelCreated, levelAdmitted, levelScheduled, levelCompleted},
 		Timeouts: lifecycle.Timeouts{
 			Create: startTimeout, Update: startTimeout, Delete: deleteTimeout,
-			Levels: map[string]time.Duration{levelCompleted: completeTimeout},
+			Levels: map[string]time.Duration{levelAdmitted: admitTimeout, levelCompleted: completeTimeout},
 		},
 		Replace:     replacing(),
 		ObjectName:  func(m *Model) string { return m.RunName.ValueString() },
 		Pods:        func(m *Model) string { return "batch.kubernetes.io/job-name=" + m.RunName.ValueString() },
+		Related:     []lifecycle.Related{{Kind: kube.QueuedWorkload, Selector: kube.WorkloadOf}},
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
 		Waits:       waits,
 		Renew:       renew,
 		Validate:    validate,
+		Needs:       needs,
 		Plan:        plan,
 		Vanished:    vanished,
 		Release:     release,

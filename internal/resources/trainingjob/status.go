@@ -13,6 +13,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/report"
+	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
@@ -22,6 +23,7 @@ import (
 const (
 	phasePending   = "Pending"
 	phaseRunning   = "Running"
+	phaseQueued    = "Queued"
 	phaseSuspended = "Suspended"
 	phaseComplete  = "Complete"
 	phaseFailed    = "Failed"
@@ -46,6 +48,9 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	}
 	pods := podsOf(job, seen.Pods)
 	v := look(m, job, pods)
+	if v.Phase == phaseSuspended && queued(job) {
+		v = inQueue(job, seen.Related)
+	}
 	switch {
 	case level == levelCreated:
 		v.Outcome = wait.Done
@@ -56,6 +61,8 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 		v.Outcome, v.Reason, v.Message = wait.Failed, "Deleted", "The Job is being deleted before it finished"
 	case v.Phase == phaseSuspended && m.Suspend.ValueBool():
 		v.Outcome, v.Message = wait.Done, "Suspended as configured"
+	case level == levelAdmitted && v.Phase != phaseSuspended && v.Phase != phaseQueued:
+		v.Outcome = wait.Done
 	case m.Distributed != nil:
 		if readyGang(m, job, pods, level, seen.Now) {
 			v.Outcome = wait.Done
@@ -111,6 +118,19 @@ func look(m *Model, job *batchv1.Job, pods []*corev1.Pod) wait.Verdict {
 		return wait.Of(wait.Progressing, phasePending, "", "A pod is starting"+tries(job))
 	}
 	return wait.Of(wait.Progressing, phasePending, "", "No pod of the run exists yet"+tries(job))
+}
+
+// queued reports whether a queue decides when the run starts.
+func queued(job *batchv1.Job) bool { return job.Labels[podspec.QueueLabel] != "" }
+
+// inQueue is the verdict on a run that its queue holds back: in the queue's own
+// words where it has said something.
+func inQueue(job *batchv1.Job, related []*kube.Object) wait.Verdict {
+	reason, message := diagnose.Queued(related)
+	if message == "" {
+		message = "It waits in queue " + job.Labels[podspec.QueueLabel]
+	}
+	return wait.Of(wait.Progressing, phaseQueued, reason, message)
 }
 
 func tries(job *batchv1.Job) string {

@@ -15,6 +15,8 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // validate checks what the configuration alone decides and no single attribute
@@ -42,6 +44,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 			At:       path.Root("keep_runs"),
 		}.Warning())
 	}
+	ds.Append(validateQueue(ctx, c)...)
 	return ds
 }
 
@@ -72,4 +75,41 @@ func validateHosts(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 		}
 	}
 	return ds
+}
+
+// validateQueue refuses to hold a run back in two ways.
+func validateQueue(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
+	var suspend types.Bool
+	var queue types.String
+	ds := c.GetAttribute(ctx, path.Root("suspend"), &suspend)
+	// A queue inside an unknown object is not known yet either.
+	if c.GetAttribute(ctx, queueAt(), &queue).HasError() || ds.HasError() {
+		return ds
+	}
+	if !suspend.IsNull() && !suspend.IsUnknown() && queue.ValueString() != "" {
+		ds.Append(diags.Message{
+			Summary:  "suspend belongs to the queue while scheduling.queue is set",
+			Happened: "Kueue suspends and resumes the runs of its queues; a configuration that says it too would be undone, or would undo what Kueue decided.",
+			Do:       "Remove suspend. To hold a queued run back, stop its queue or deactivate its Workload.",
+			At:       path.Root("suspend"),
+		}.Error())
+	}
+	return ds
+}
+
+func queueAt() path.Path { return path.Root("scheduling").AtName("queue") }
+
+// needs are the kinds a run asks for that not every cluster has.
+func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	var out []lifecycle.Need
+	var queue types.String
+	if !plan.GetAttribute(ctx, queueAt(), &queue).HasError() && queue.ValueString() != "" {
+		out = append(out, lifecycle.Need{Kind: kube.LocalQueue, Optional: true, Missing: diags.Message{
+			Summary:  "This cluster has no Kueue, so no queue holds the run back",
+			Happened: "scheduling.queue needs the API " + kube.LocalQueue.APIVersion() + ", which this cluster does not serve. The run starts at once, whatever else runs.",
+			Do:       "Install Kueue (https://kueue.sigs.k8s.io), or remove scheduling.queue.",
+			At:       queueAt(),
+		}})
+	}
+	return out
 }
