@@ -21,6 +21,10 @@ import (
 // exampleRoot is the folder of all examples.
 const exampleRoot = "../../examples"
 
+// engineExamples are those that need engines on the cluster: see
+// TestAccEngineExamples.
+const engineExamples = "examples/engines/"
+
 // source says which provider is meant, for the examples of single resources,
 // which leave it out as the registry's pages do.
 const source = `terraform {
@@ -36,7 +40,7 @@ func TestAccExamples(t *testing.T) {
 	t.Parallel()
 	var folders []string
 	err := filepath.WalkDir(exampleRoot, func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".tf" {
+		if filepath.Ext(path) == ".tf" && !strings.Contains(path, engineExamples) {
 			folders = append(folders, filepath.Dir(path))
 		}
 		return err

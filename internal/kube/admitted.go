@@ -23,11 +23,12 @@ var unwell = []string{"node.kubernetes.io/not-ready", "node.kubernetes.io/unreac
 
 // Declared returns a live object without what the cluster itself put into its
 // spec and wanted does not say: the token, tolerations, priority and node of a
-// pod. Without a wanted object the requests that follow limits are left out too.
-// Other kinds are returned as they are.
+// pod, and the tolerations that a queue adds to a pod template. Without a wanted
+// object the requests that follow limits are left out too. Others are returned as
+// they are.
 func Declared(live, wanted map[string]any) map[string]any {
 	if live["kind"] != Pod.Kind || live["apiVersion"] != Pod.APIVersion() {
-		return live
+		return asQueued(live, wanted)
 	}
 	spec, ok := live["spec"].(map[string]any)
 	if !ok {

@@ -47,3 +47,57 @@ func withoutQueue(o map[string]any) map[string]any {
 	out["spec"] = slim
 	return out
 }
+
+// asQueued is a live object as it is to be compared with wanted: without what a
+// queue adds to the lists of wanted that are one value to the server, the
+// tolerations of pods. What it adds to maps is nobody's field of ours anyway.
+func asQueued(live, wanted map[string]any) map[string]any {
+	if !heldByQueue(&Object{Object: live}) {
+		return live
+	}
+	out, _ := withoutAdded(live, wanted).(map[string]any)
+	return out
+}
+
+func withoutAdded(live, wanted any) any {
+	switch l := live.(type) {
+	case map[string]any:
+		w, ok := wanted.(map[string]any)
+		if !ok {
+			return live
+		}
+		out := maps.Clone(l)
+		for field, said := range w {
+			have, has := l[field]
+			if !has {
+				continue
+			}
+			if field == "tolerations" && includes(have, said) {
+				out[field] = said
+				continue
+			}
+			out[field] = withoutAdded(have, said)
+		}
+		return out
+	case []any:
+		w, ok := wanted.([]any)
+		if !ok || len(w) != len(l) {
+			return live
+		}
+		out := make([]any, len(l))
+		for i := range l {
+			out[i] = withoutAdded(l[i], w[i])
+		}
+		return out
+	}
+	return live
+}
+
+// includes reports whether a list has all that another has.
+func includes(have, said any) bool {
+	all, ok := have.([]any)
+	some, also := said.([]any)
+	return ok && also && !slices.ContainsFunc(some, func(s any) bool {
+		return !slices.ContainsFunc(all, func(h any) bool { return Same(h, s) })
+	})
+}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
@@ -147,6 +148,10 @@ type Seen struct {
 	Log *string
 	Now time.Time
 }
+
+// Queued is what a queue says of the main object it holds back: a reason in one
+// word and a sentence; "" when there is no queue, or it has not said anything.
+func (s Seen) Queued() (reason, message string) { return diagnose.Queued(s.Related) }
 
 // Planning is one plan of a resource, as far as the lifecycle has got: names,
 // semantic equality and replacement are settled.

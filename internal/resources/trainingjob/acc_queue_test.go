@@ -18,59 +18,11 @@ import (
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 )
-
-// kueue is a resource of Kueue's API.
-func kueue(name string) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: "kueue.x-k8s.io", Version: "v1beta2", Resource: name}
-}
-
-// queue makes LocalQueue team-a in the test's namespace, with 8 GPUs of its own:
-// one flavor of H100 nodes, which adds a node selector and a toleration to what
-// it admits.
-func (s *site) queue() dynamic.Interface {
-	s.t.Helper()
-	client, err := dynamic.NewForConfig(s.Config)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	create := func(resource, kind string, spec map[string]any) {
-		o := &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": kind, "metadata": map[string]any{"name": s.Namespace}, "spec": spec,
-		}}
-		at := client.Resource(kueue(resource))
-		if _, err := at.Create(s.t.Context(), o, metav1.CreateOptions{}); err != nil {
-			s.t.Fatalf("make %s: %v", kind, err)
-		}
-		s.t.Cleanup(func() {
-			if err := at.Delete(cleanup(s.t), s.Namespace, metav1.DeleteOptions{}); err != nil {
-				s.t.Error(err)
-			}
-		})
-	}
-	create("resourceflavors", "ResourceFlavor", map[string]any{
-		"nodeLabels":  map[string]any{"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
-		"tolerations": []any{map[string]any{"key": "reserved", "operator": "Exists", "effect": "NoSchedule"}},
-	})
-	create("clusterqueues", "ClusterQueue", map[string]any{
-		"namespaceSelector": map[string]any{"matchLabels": map[string]any{corev1.LabelMetadataName: s.Namespace}},
-		"resourceGroups": []any{map[string]any{
-			"coveredResources": []any{"nvidia.com/gpu"},
-			"flavors":          []any{map[string]any{"name": s.Namespace, "resources": []any{map[string]any{"name": "nvidia.com/gpu", "nominalQuota": "8"}}}},
-		}},
-	})
-	local := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": map[string]any{"name": "team-a"},
-		"spec": map[string]any{"clusterQueue": s.Namespace},
-	}}
-	if _, err := client.Resource(kueue("localqueues")).Namespace(s.Namespace).Create(s.t.Context(), local, metav1.CreateOptions{}); err != nil {
-		s.t.Fatal(err)
-	}
-	return client
-}
 
 // named returns the Job of a training.
 func (s *site) named(training string) *batchv1.Job {
@@ -90,7 +42,7 @@ func (s *site) named(training string) *batchv1.Job {
 func TestAccEngineQueue(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	client := s.queue()
+	client := s.Queue("team-a", 8)
 	var id identity
 	injected := func(j *batchv1.Job) error {
 		pod := j.Spec.Template.Spec
@@ -105,7 +57,7 @@ func TestAccEngineQueue(t *testing.T) {
 	}
 	s.run(
 		resource.TestStep{
-			ConfigStateChecks: []statecheck.StateCheck{phase("Queued"), message("waits in queue team-a: couldn't assign flavors"), message("insufficient unused quota for nvidia.com/gpu")},
+			ConfigStateChecks: []statecheck.StateCheck{phase("Queued")},
 			Check: func(*terraform.State) error {
 				second := s.named("second")
 				if !*second.Spec.Suspend {
@@ -114,11 +66,19 @@ func TestAccEngineQueue(t *testing.T) {
 				return id.remember(second)
 			},
 		},
+		resource.TestStep{ // a refresh tells what Kueue has said meanwhile
+			PreConfig:         func() { s.until("Kueue has looked at both", func() bool { return s.judged(client) == 2 }) },
+			ConfigDirectory:   tfconfig.StaticDirectory("testdata/TestAccEngineQueue/1"),
+			ConfigPlanChecks:  plans(plancheck.ResourceActionNoop),
+			ConfigStateChecks: []statecheck.StateCheck{message("waits in queue team-a: couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu")},
+		},
 		resource.TestStep{ // the first one goes
+			ConfigDirectory:   tfconfig.StaticDirectory("testdata/TestAccEngineQueue/2"),
 			ConfigStateChecks: []statecheck.StateCheck{phase("Running")},
 			Check:             s.onJob(id.same, injected),
 		},
 		resource.TestStep{ // changed in place while Kueue has its hands on it
+			ConfigDirectory:  tfconfig.StaticDirectory("testdata/TestAccEngineQueue/3"),
 			ConfigPlanChecks: plans(plancheck.ResourceActionUpdate),
 			Check: s.onJob(id.same, injected, labelled("team", "vision"),
 				says("ttl", func(j *batchv1.Job) int32 { return value(j.Spec.TTLSecondsAfterFinished) }, 600)),
@@ -136,10 +96,26 @@ func TestAccEngineQueue(t *testing.T) {
 	)
 }
 
+// judged is how many Workloads of the namespace Kueue has said something about.
+func (s *site) judged(client dynamic.Interface) int {
+	s.t.Helper()
+	list, err := client.Resource(testkit.Kueue("workloads")).Namespace(s.Namespace).List(s.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for _, w := range list.Items {
+		if conditions, _, _ := unstructured.NestedSlice(w.Object, "status", "conditions"); len(conditions) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // deactivate does what an administrator does to take a run out of its queue.
 func (s *site) deactivate(client dynamic.Interface) {
 	s.t.Helper()
-	workloads := client.Resource(kueue("workloads")).Namespace(s.Namespace)
+	workloads := client.Resource(testkit.Kueue("workloads")).Namespace(s.Namespace)
 	list, err := workloads.List(s.t.Context(), metav1.ListOptions{LabelSelector: "kueue.x-k8s.io/job-uid=" + string(s.job().UID)})
 	if err != nil || len(list.Items) != 1 {
 		s.t.Fatalf("workloads: %v, %v", list, err)
@@ -163,7 +139,7 @@ func TestAccEngineQueueNever(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			s.queue()
+			s.Queue("team-a", 8)
 			started := time.Now()
 			s.run(resource.TestStep{ConfigDirectory: tfconfig.TestNameDirectory(), ExpectError: words(want...)})
 			if took := time.Since(started); took > 2*time.Minute {
@@ -178,7 +154,7 @@ func TestAccEngineQueueNever(t *testing.T) {
 func TestAccEngineQueueImport(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.queue()
+	s.Queue("team-a", 8)
 	yes := true
 	theirs := &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: "theirs", Labels: map[string]string{"kueue.x-k8s.io/queue-name": "team-a"}},

@@ -13,7 +13,6 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/report"
-	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
@@ -49,7 +48,7 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	pods := podsOf(job, seen.Pods)
 	v := look(m, job, pods)
 	if v.Phase == phaseSuspended && queued(job) {
-		v = inQueue(job, seen.Related)
+		v = inQueue(job, seen)
 	}
 	switch {
 	case level == levelCreated:
@@ -125,8 +124,8 @@ func queued(job *batchv1.Job) bool { return job.Labels[podspec.QueueLabel] != ""
 
 // inQueue is the verdict on a run that its queue holds back: in the queue's own
 // words where it has said something.
-func inQueue(job *batchv1.Job, related []*kube.Object) wait.Verdict {
-	reason, message := diagnose.Queued(related)
+func inQueue(job *batchv1.Job, seen lifecycle.Seen) wait.Verdict {
+	reason, message := seen.Queued()
 	if message == "" {
 		message = "It waits in queue " + job.Labels[podspec.QueueLabel]
 	}
