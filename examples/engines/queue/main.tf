@@ -42,8 +42,3 @@ resource "mlk_training_job" "sweep" {
   ttl_seconds_after_finished = 86400
   wait_for                   = "created"
 }
-
-# What each run waits for, in Kueue's words, as of the last refresh.
-output "sweep" {
-  value = { for lr, run in mlk_training_job.sweep : lr => run.status.message }
-}
