@@ -33,6 +33,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if t := template.ObjectMetaApplyConfiguration; t != nil {
 		pod.WithLabels(t.Labels).WithAnnotations(t.Annotations)
 	}
+	pod.WithLabels(m.QueueLabels())
 	return []runtime.ApplyConfiguration{pod}, ds
 }
 
@@ -46,6 +47,7 @@ func restartPolicy(v types.String) string {
 
 func fields(m *Model) diags.Fields {
 	f := m.Fields(path.Empty(), kube.Pod.Kind)
+	f.Merge(podspec.QueueField(path.Empty(), kube.Pod.Kind))
 	f.Add(path.Root("restart_policy"), kube.Pod.Kind, "spec", "restartPolicy")
 	f.Add(path.Root("active_deadline_seconds"), kube.Pod.Kind, "spec", "activeDeadlineSeconds")
 	return f
@@ -72,6 +74,7 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	}
 	spec, ds := podspec.AdoptLike(&template, was)
 	m := &Model{Model: spec, Result: types.MapNull(types.StringType)}
+	m.AdoptQueue(p.Labels)
 	if s := string(p.Spec.RestartPolicy); s != restartNever || prior != nil && !prior.RestartPolicy.IsNull() {
 		m.RestartPolicy = types.StringValue(s)
 	}
