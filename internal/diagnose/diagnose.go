@@ -167,15 +167,15 @@ type logRef struct {
 
 // examiner walks the evidence and gathers drafts.
 type examiner struct {
-	e      Evidence
-	jobs   []*batchv1.Job
+	e    Evidence
+	jobs []*batchv1.Job
 	// makers are the other objects whose controllers make pods, explain what to
 	// say of each.
 	makers  []maker
 	explain []func()
-	claims []*corev1.PersistentVolumeClaim
-	events eventIndex
-	drafts []draft
+	claims  []*corev1.PersistentVolumeClaim
+	events  eventIndex
+	drafts  []draft
 	// queues is set when Kueue's own word on what it holds back is there.
 	queues bool
 }
