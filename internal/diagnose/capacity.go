@@ -166,6 +166,9 @@ func (s *survey) freeOf(r corev1.ResourceName, places []place) string {
 			best, most = p, q
 		}
 	}
+	if most.Sign() == 0 && isExtended(r) {
+		return "None is free now."
+	}
 	if most.Sign() == 0 {
 		return "Nothing of it is free now."
 	}

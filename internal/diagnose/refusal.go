@@ -103,7 +103,7 @@ func refusal(msg string, m maker) (f Finding, lasting bool) {
 		return f, true
 	case podSecurity.MatchString(msg):
 		level := podSecurity.FindStringSubmatch(msg)[1]
-		f.Reason, f.Summary = "PodSecurity", "the namespace's Pod Security level "+level+" forbids the pod"
+		f.Reason, f.Summary = "PodSecurity", "Pod Security level "+strings.TrimSuffix(level, ":latest")+" forbids the pod"
 		f.Do = podSecurityAdvice(msg, level)
 		f.PodField = podSecurityField(msg, template)
 		return f, true

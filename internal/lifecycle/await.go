@@ -493,12 +493,18 @@ func (t telling[M, P]) diagnostics(findings []diagnose.Finding) diag.Diagnostics
 
 // cause is the diagnostic of one finding. Where things stand is said once.
 func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags.Message {
-	what := []string{"failed"}
+	m := P(t.w.model)
+	heads := []string{title + " failed", title}
 	if t.late {
-		level := t.w.r.level(P(t.w.model))
-		what = []string{fmt.Sprintf("is not %s after %s", level, t.w.timeout), "is not " + level}
+		level := t.w.r.level(m)
+		heads = []string{fmt.Sprintf("%s is not %s after %s", title, level, t.w.timeout), fmt.Sprintf("%s is not %s", title, level), title}
 	}
-	msg := diags.Message{Summary: headline(title, what, f.Summary), Happened: f.Happened, Why: f.Why, Do: f.Do}
+	heads = append(heads, fmt.Sprintf("%s %q", t.w.r.def.Noun, m.Base().Name.ValueString()))
+	summary, whole := headline(f.Summary, heads...)
+	msg := diags.Message{Summary: summary, Happened: f.Happened, Why: f.Why, Do: f.Do}
+	if !whole {
+		msg.Happened = heads[0] + ". " + msg.Happened
+	}
 	switch f.Count {
 	case 0, 1:
 	case 2:
@@ -524,18 +530,6 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 		}
 	}
 	return msg
-}
-
-// headline is the fullest summary that fits on its line.
-func headline(title string, what []string, cause string) string {
-	summary := ""
-	for _, w := range what {
-		summary = fmt.Sprintf("%s %s: %s", title, w, cause)
-		if len([]rune(summary)) <= mostSummary {
-			return summary
-		}
-	}
-	return clip(summary)
 }
 
 // places are the fields a finding blames, with the kind of the owned object first.

@@ -237,6 +237,18 @@ func clip(s string) string {
 	return cut + "…"
 }
 
+// headline puts a cause under the first of the heads that leaves room for it, so
+// that the cause is not what is cut off. whole is whether that was the first.
+func headline(cause string, heads ...string) (summary string, whole bool) {
+	for i, h := range heads {
+		summary = h + ": " + cause
+		if len([]rune(summary)) <= mostSummary {
+			return summary, i == 0
+		}
+	}
+	return clip(summary), false
+}
+
 // uncertain reports whether a write may have happened although it returned an
 // error: the answer was lost, not given.
 func uncertain(err error) bool {
