@@ -166,9 +166,9 @@ func configError(c *cause, msg string) {
 		f.PodField = c.reference(kind, m[2], "")
 	case strings.Contains(msg, "runAsNonRoot"):
 		f.Reason = "RunAsNonRoot"
-		f.Summary = c.what + " would run as root, which its security context forbids"
+		f.Summary = c.what + " would run as root, which is forbidden"
 		if strings.Contains(msg, "non-numeric") {
-			f.Summary = c.what + " names its user, but run_as_non_root needs a number"
+			f.Summary = "run_as_non_root needs the user of " + c.what + " as a number"
 		}
 		f.Happened = fmt.Sprintf("%s of %s cannot start under runAsNonRoot.", upperFirst(c.what), podSubject(c.pod))
 		f.Do = "Set run_as_user to a number other than 0, use an image with such a user, or drop run_as_non_root."
