@@ -103,7 +103,7 @@ type Policy struct {
 func Explain(e Evidence) []Finding {
 	var out []Finding
 	for _, d := range examine(e) {
-		out = append(out, d.Finding)
+		out = append(out, d.ranked())
 	}
 	return out
 }
@@ -115,7 +115,7 @@ func Certain(e Evidence, p Policy) []Finding {
 	for _, d := range examine(e) {
 		stuck := d.rank == rankPull || d.rank == rankConfig || d.rank == rankSchedule || d.rank == rankQueue
 		if d.final || d.Certain && (stuck || !p.TrustRetries) {
-			out = append(out, d.Finding)
+			out = append(out, d.ranked())
 		}
 	}
 	return out
@@ -175,7 +175,9 @@ type examiner struct {
 	explain []func()
 	claims  []*corev1.PersistentVolumeClaim
 	events  eventIndex
-	drafts  []draft
+	// short are the Jobs of which it is said that their pods do not all fit.
+	short  []*batchv1.Job
+	drafts []draft
 	// queues is set when Kueue's own word on what it holds back is there.
 	queues bool
 }
@@ -226,6 +228,11 @@ func examine(e Evidence) []draft {
 	x.events = indexEvents(e.Events, about)
 	for _, c := range x.claims {
 		x.claim(c)
+	}
+	for _, j := range x.jobs {
+		if x.gang(j) {
+			x.short = append(x.short, j)
+		}
 	}
 	for i := range e.Pods {
 		x.pod(&e.Pods[i])
@@ -364,11 +371,11 @@ func (x *examiner) jobOf(p *corev1.Pod) *batchv1.Job {
 	return nil
 }
 
-// podSubject names a pod, with its index in an indexed Job.
+// podSubject names a pod, with its rank in an indexed Job.
 func podSubject(p *corev1.Pod) string {
 	s := "Pod " + p.Namespace + "/" + p.Name
 	if i := podIndex(p); i != "" {
-		s += " (index " + i + ")"
+		s += " (rank " + i + ")"
 	}
 	return s
 }

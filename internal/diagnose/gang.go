@@ -2,6 +2,12 @@ package diagnose
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -9,64 +15,191 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// gangSize is how many pods of a Job have to run at the same time; 0 for a Job
-// whose pods may run one after the other.
-func gangSize(j *batchv1.Job) int64 {
-	if j == nil || ptr.Deref(j.Spec.CompletionMode, batchv1.NonIndexedCompletion) != batchv1.IndexedCompletion || j.Spec.Completions == nil ||
-		*j.Spec.Completions != ptr.Deref(j.Spec.Parallelism, 1) || *j.Spec.Completions < 2 {
-		return 0
+// gangPatience is how long the pods of a gang that cannot all fit may wait for
+// an autoscaler to say that it makes more nodes.
+const gangPatience = 40 * time.Second
+
+// reasonGangTooLarge is the finding that the nodes cannot hold all pods of a run
+// at a time, even when they are empty.
+const reasonGangTooLarge = "GangTooLarge"
+
+// rankOf finds the rank in the subject of a finding.
+var rankOf = regexp.MustCompile(`\(rank (\d+)\)`)
+
+// ranked puts the rank in front of the summary of a finding about one pod.
+func (d draft) ranked() Finding {
+	f := d.Finding
+	if m := rankOf.FindStringSubmatch(f.Subject); m != nil && d.indexed && f.Count <= 1 {
+		f.Summary = "rank " + m[1] + ": " + f.Summary
 	}
-	return int64(*j.Spec.Completions)
+	return f
 }
 
-// gangRefused turns a shortage into what it is for a gang that the nodes could
-// not hold even if they were empty: its own pods hold what the others lack, and
-// do not give it back before the others have come.
-func (x *examiner) gangRefused(f *Finding, p *corev1.Pod, j *batchv1.Job) {
-	size := gangSize(j)
-	if size == 0 || f.Reason != "Insufficient" || len(x.e.Nodes) == 0 {
-		return
+// gang explains an indexed Job whose pods do not all fit on the nodes there are.
+// It reports whether it does; nothing need be said then of each pod that waits.
+func (x *examiner) gang(j *batchv1.Job) bool {
+	need := gangNeeds(j)
+	if need < 2 || len(x.e.Nodes) == 0 {
+		return false
 	}
-	s := x.survey(p)
-	for _, r := range sortedKeys(s.asks) {
-		asked := s.asks[r]
-		if !IsAccelerator(r) || asked.Sign() <= 0 {
+	var waiting []*corev1.Pod
+	since := x.e.Now
+	for i := range x.e.Pods {
+		p := &x.e.Pods[i]
+		c := podCondition(p, corev1.PodScheduled)
+		if x.jobOf(p) != j || c == nil || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable || p.DeletionTimestamp != nil {
 			continue
 		}
-		var room, most int64
-		var open, shut []place
-		for _, at := range s.with(r, asked) {
-			if !at.open() {
-				shut = append(shut, at)
-				continue
-			}
-			fits := times64(has(at.node, r), asked)
-			room, most = room+fits, max(most, fits)
-			open = append(open, at)
+		waiting = append(waiting, p)
+		if c.LastTransitionTime.Time.Before(since) {
+			since = c.LastTransitionTime.Time
 		}
-		if room >= size || most == 0 {
-			return
-		}
-		missing := (size - room + most - 1) / most
-		f.Reason = reasonGangTooLarge
-		f.Summary = fmt.Sprintf("the nodes hold %d of the %d pods that have to run at once", room, size)
-		those := fmt.Sprintf("The %d nodes that could take them (%s) have", len(open), list(names(open), shownNodes))
-		if len(open) == 1 {
-			those = fmt.Sprintf("The one node that could take them (%s) has", open[0].node.Name)
-		}
-		f.Happened = fmt.Sprintf("%s needs %d pods at once, each with %s. %s room for %d when empty: %d more of that size %s needed.",
-			jobSubject(j), size, inFull(r, asked), those, room, missing, agree(int32(missing), "is", "are"))
-		f.Happened = sentences(f.Happened, s.keptOut(shut))
-		f.Do = fmt.Sprintf("Add %s (mlk_gpu_node_pool), or let the run have fewer pods. No amount of waiting helps with the nodes there are: its own pods hold what the others lack.", plural(int(missing), "node"))
-		f.Field = []string{"Job", "spec", "completions"}
-		return
 	}
+	if len(waiting) == 0 {
+		return false
+	}
+	first := waiting[0]
+	w := parseScheduler(podCondition(first, corev1.PodScheduled).Message)
+	s := x.survey(first)
+	r, ok := s.blamed(w.short())
+	room := s.room(domainOf(j))
+	if !ok || room.each == 0 || room.ranks >= need {
+		return false
+	}
+	missing := (need - room.ranks + room.each - 1) / room.each
+	f := Finding{
+		Reason: reasonGangTooLarge, Subject: jobSubject(j), Count: len(waiting),
+		Summary: fmt.Sprintf("%s short for %d ranks with %s each", plural(missing, "node"), need, amountOf(r, s.asks[r])),
+		Why:     quote(w.quote),
+		Field:   []string{"Job", "spec", "parallelism"},
+	}
+	f.Happened = fmt.Sprintf("%s needs %d pods at a time, each with %s. %s; %d %s left over.",
+		f.Subject, need, inFull(r, s.asks[r]), room.text(), need-room.ranks, agree(int32(min(need-room.ranks, math.MaxInt32)), "is", "are"))
+	others := slices.DeleteFunc(s.with(r, s.asks[r]), func(p place) bool { return p.open() })
+	f.Happened = sentences(f.Happened, s.keptOut(others))
+	f.Do = fmt.Sprintf("Add %s like these (mlk_gpu_node_pool), or run with distributed.nodes = %d. No amount of waiting helps with the nodes there are.", plural(missing, "node"), room.ranks)
+	scaling, coming := x.scaling(first)
+	f.Happened = sentences(f.Happened, scaling)
+	if coming {
+		f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
+	}
+	f.Certain = !coming && x.e.Now.Sub(since) >= gangPatience
+	x.add(draft{rank: rankSchedule, key: "gang/" + j.Namespace + "/" + j.Name, when: since, indexed: true, Finding: f})
+	return true
 }
 
-// times64 is how often an amount fits into another.
-func times64(whole, part resource.Quantity) int64 {
-	if part.Value() <= 0 {
+// elasticNodes is how torchrun is told from how many to how many pods it runs.
+var elasticNodes = regexp.MustCompile(`^(\d+):\d+$`)
+
+// gangNeeds is how many pods have to run at a time: all, unless an elastic
+// program says that fewer will do; 0 for Jobs whose pods do not need each other.
+func gangNeeds(j *batchv1.Job) int {
+	if ptr.Deref(j.Spec.CompletionMode, "") != batchv1.IndexedCompletion {
 		return 0
 	}
-	return whole.Value() / part.Value()
+	n := int(ptr.Deref(j.Spec.Parallelism, 1))
+	if n != int(ptr.Deref(j.Spec.Completions, 1)) {
+		return 0
+	}
+	for _, c := range j.Spec.Template.Spec.Containers {
+		for _, e := range c.Env {
+			if m := elasticNodes.FindStringSubmatch(e.Value); m != nil && e.Name == "PET_NNODES" {
+				if least, err := strconv.Atoi(m[1]); err == nil {
+					n = min(n, least)
+				}
+			}
+		}
+	}
+	return n - int(j.Status.Succeeded)
+}
+
+// domainOf is the label of nodes of which all pods of the Job must have the same
+// value; "" when they may be anywhere.
+func domainOf(j *batchv1.Job) string {
+	a := j.Spec.Template.Spec.Affinity
+	if a == nil || a.PodAffinity == nil {
+		return ""
+	}
+	for _, t := range a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+		own := slices.Contains(t.MatchLabelKeys, batchv1.JobNameLabel)
+		if t.LabelSelector != nil && t.LabelSelector.MatchLabels[batchv1.JobNameLabel] == j.Name {
+			own = true
+		}
+		if own {
+			return t.TopologyKey
+		}
+	}
+	return ""
+}
+
+// room is what nodes can hold of equal pods when they are empty.
+type room struct {
+	// ranks fit at a time, each on the largest of the places.
+	ranks, each int
+	places      []place
+	// domain is the value of the label key that has most room; "" for all nodes.
+	key, domain string
+}
+
+// room counts the pods like s.pod that its nodes can hold, in one domain of key
+// when there is one.
+func (s *survey) room(key string) room {
+	best := room{key: key}
+	byDomain := map[string]room{}
+	for _, p := range s.places {
+		if !p.open() {
+			continue
+		}
+		domain := ""
+		if key != "" {
+			if domain = p.node.Labels[key]; domain == "" {
+				continue
+			}
+		}
+		n := s.slots(p.node)
+		if n == 0 {
+			continue
+		}
+		d := byDomain[domain]
+		d.key, d.domain = key, domain
+		d.ranks, d.each, d.places = d.ranks+n, max(d.each, n), append(d.places, p)
+		byDomain[domain] = d
+	}
+	for _, domain := range slices.Sorted(maps.Keys(byDomain)) {
+		if d := byDomain[domain]; d.ranks > best.ranks {
+			best = d
+		}
+	}
+	return best
+}
+
+// slots is how many pods like s.pod an empty node holds.
+func (s *survey) slots(n *corev1.Node) int {
+	out := -1
+	for r, asked := range s.asks {
+		if asked.Sign() <= 0 {
+			continue
+		}
+		h := has(n, r)
+		if fit := fits(h, asked); out < 0 || fit < out {
+			out = fit
+		}
+	}
+	return max(out, 0)
+}
+
+// fits is how often an amount fits into another.
+func fits(have, each resource.Quantity) int {
+	if m := each.MilliValue(); m > 0 {
+		return int(have.MilliValue() / m)
+	}
+	return 0
+}
+
+func (r room) text() string {
+	where := fmt.Sprintf("%s can hold such pods when empty (%s)", plural(len(r.places), "node"), list(names(r.places), shownNodes))
+	if r.domain != "" {
+		where = fmt.Sprintf("All have to be in one domain of %s; the one with most room is %s, where %s", r.key, r.domain, where)
+	}
+	return fmt.Sprintf("%s: room for %s", where, plural(r.ranks, "rank"))
 }

@@ -20,10 +20,6 @@ const hopeless = time.Minute
 // nodes of the kind it asks for exist.
 const reasonTooLarge = "NoNodeLargeEnough"
 
-// reasonGangTooLarge is the finding that the nodes cannot hold all pods of a gang
-// at once, which all have to run at once.
-const reasonGangTooLarge = "GangTooLarge"
-
 // unseenGrace is how long a scheduler may take to look at a pod at all.
 const unseenGrace = 15 * time.Second
 
@@ -193,7 +189,6 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 			}
 		} else {
 			x.nodesRefuse(&f, p, w)
-			x.gangRefused(&f, p, j)
 		}
 		if w.preempting != "" {
 			f.Happened += " It will go on once pods of lower priority have made room: " + w.preempting + "."
@@ -203,9 +198,12 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 		f.Happened = sentences(f.Happened, scaling)
 		if coming {
 			f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
-		} else if (f.Reason == reasonTooLarge || f.Reason == reasonGangTooLarge) && x.e.Now.Sub(d.when) >= hopeless {
+		} else if f.Reason == reasonTooLarge && x.e.Now.Sub(d.when) >= hopeless {
 			f.Certain = true
 		}
+	}
+	if f.Reason == "Insufficient" && j != nil && slices.Contains(x.short, j) {
+		return // it is one of those that are left over
 	}
 	d.Finding = f
 	d.key = workload(p) + "/" + d.key

@@ -212,7 +212,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 // nodesAfter is how long a pod has been refused by the scheduler before the
 // nodes are looked at; nodesEvery is how often: a cluster may have thousands.
 const (
-	nodesAfter = time.Minute
+	nodesAfter = 40 * time.Second
 	nodesEvery = 30 * time.Second
 )
 
