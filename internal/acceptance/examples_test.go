@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/provider"
@@ -35,7 +36,7 @@ const source = `terraform {
 `
 
 // TestAccExamples plans every example as it stands, and applies, plans again
-// and destroys those of resources, in a namespace of the test.
+// and destroys those of resources and launchers, in a namespace of the test.
 func TestAccExamples(t *testing.T) {
 	t.Parallel()
 	var folders []string
@@ -56,11 +57,11 @@ func TestAccExamples(t *testing.T) {
 			if out := cli.Plan(); out.Code == 1 {
 				t.Fatalf("plan: %s", out)
 			}
-			s, ok := schemas(t)[filepath.Base(dir)]
-			if !ok {
-				return // not of one resource: `make demo` applies the quickstart
+			known := schemas(t)
+			if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && filepath.Base(filepath.Dir(dir)) != "distributed" {
+				return // other tests apply it
 			}
-			cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, s)))
+			cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, known)))
 			t.Cleanup(func() {
 				if out := cli.Destroy(); out.Code != 0 {
 					t.Errorf("destroy: %s", out)
@@ -136,14 +137,26 @@ var (
 
 // overrides put the resources of an example where the test is alone, let it
 // wait for nothing that only a real cluster has, and let it clean up.
-func overrides(t *testing.T, dir, namespace string, e examined) string {
+func overrides(t *testing.T, dir, namespace string, known map[string]examined) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "resource.tf"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.tf"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var text []byte
+	for _, f := range files {
+		if filepath.Base(f) == "import.tf" {
+			continue
+		}
+		more, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(append(text, more...), '\n')
+	}
 	var out strings.Builder
 	for _, m := range resourceBlock.FindAllStringSubmatch(string(text), -1) {
+		e := known[m[1]]
 		fmt.Fprintf(&out, "resource %q %q {\n", m[1], m[2])
 		if _, ok := e.schema.Attributes["namespace"]; ok {
 			fmt.Fprintf(&out, "  namespace = %q\n", namespace)
@@ -163,4 +176,39 @@ func overrides(t *testing.T, dir, namespace string, e examined) string {
 		fmt.Fprintf(&out, "output %q {\n  value = null\n}\n", m[1])
 	}
 	return out.String()
+}
+
+// TestAccGated lets a result decide what is deployed: a run that is good enough
+// opens the gate, one that is not leaves all that is behind it undone.
+func TestAccGated(t *testing.T) {
+	t.Parallel()
+	for accuracy, opens := range map[string]bool{"0.93": true, "0.71": false} {
+		t.Run(accuracy, func(t *testing.T) {
+			t.Parallel()
+			acc := testkit.NewAcceptance(t)
+			cli := testkit.NewCLI(t, exampleIn(t, filepath.Join(exampleRoot, "gated")))
+			cli.Write("test_override.tf", []byte(fmt.Sprintf(`
+resource "mlk_training_job" "classifier" {
+  namespace       = %[1]q
+  pod_annotations = { "mlk.dev/simulate" = "succeed:after=1s,message={\"accuracy\": %[2]s, \"checkpoint\": \"s3://models/1\"}" }
+}
+resource "mlk_pod" "server" {
+  namespace = %[1]q
+}
+`, acc.Namespace, accuracy)))
+			t.Cleanup(func() {
+				if out := cli.Destroy(); out.Code != 0 {
+					t.Errorf("destroy: %s", out)
+				}
+			})
+			out := cli.Apply()
+			if opened := out.Code == 0; opened != opens || !opens && !out.Says("0.9 is needed to deploy it") {
+				t.Fatalf("the gate opened: %v, want %v: %s", opened, opens, out)
+			}
+			pods, err := acc.Kube.CoreV1().Pods(acc.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "!batch.kubernetes.io/job-name"})
+			if err != nil || (len(pods.Items) == 1) != opens {
+				t.Errorf("%d pods serve, %v", len(pods.Items), err)
+			}
+		})
+	}
 }
