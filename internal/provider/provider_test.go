@@ -152,6 +152,14 @@ func TestConfigure(t *testing.T) {
 				Labels: map[string]string{"team": "research"}, Annotations: map[string]string{"example.com/cost": "4711"},
 			},
 		},
+		"no log tails": {
+			block: map[string]tftypes.Value{"log_tails": tftypes.NewValue(tftypes.Bool, false)},
+			want:  lifecycle.ProviderData{Namespace: "default", Labels: none, Annotations: none, ClusterChanged: "error", NoLogTails: true},
+		},
+		"log tails, as by default": {
+			block: map[string]tftypes.Value{"log_tails": tftypes.NewValue(tftypes.Bool, true)},
+			want:  lifecycle.ProviderData{Namespace: "default", Labels: none, Annotations: none, ClusterChanged: "error"},
+		},
 		"the namespace of the environment": {
 			env:  map[string]string{"KUBE_NAMESPACE": "env"},
 			want: lifecycle.ProviderData{Namespace: "env", Labels: none, Annotations: none, ClusterChanged: "error"},
