@@ -78,11 +78,7 @@ func find(ctx context.Context, q *lifecycle.Query, m *Model) (*kube.Object, diag
 		if o != nil || ds.HasError() {
 			return o, ds
 		}
-		jobs, ds := q.List(ctx, kube.Job, namespace, "")
-		if !ds.HasError() {
-			ds.Append(missing(run, namespace, path.Root("run_name"), jobs).Error())
-		}
-		return nil, ds
+		return nil, missing(ctx, q, m, path.Root("run_name"), nil)
 	}
 	jobs, ds := q.List(ctx, kube.Job, namespace, "")
 	if ds.HasError() {
@@ -90,8 +86,7 @@ func find(ctx context.Context, q *lifecycle.Query, m *Model) (*kube.Object, diag
 	}
 	o := newestOf(m.Name.ValueString(), jobs)
 	if o == nil {
-		ds.Append(missing(m.Name.ValueString(), namespace, path.Root("name"), jobs).Error())
-		return nil, ds
+		return nil, missing(ctx, q, m, path.Root("name"), jobs)
 	}
 	m.RunName = types.StringValue(o.GetName())
 	return o, ds
@@ -138,8 +133,36 @@ const tidied = "A finished run is deleted after ttl_seconds_after_finished; its 
 // shownRuns bounds how many runs a message names.
 const shownRuns = 5
 
-// missing says that there is no such run, and which there are.
-func missing(asked, namespace string, at path.Path, jobs []*kube.Object) diags.Message {
+// missing says that there is no such run, and why: the namespace, or the name.
+func missing(ctx context.Context, q *lifecycle.Query, m *Model, at path.Path, jobs []*kube.Object) diag.Diagnostics {
+	namespace := m.Namespace.ValueString()
+	if jobs == nil {
+		var ds diag.Diagnostics
+		if jobs, ds = q.List(ctx, kube.Job, namespace, ""); ds.HasError() {
+			return ds
+		}
+	}
+	if len(jobs) > 0 {
+		return diag.Diagnostics{unknownRun(m, at, jobs).Error()}
+	}
+	exists, err := q.Client().NamespaceExists(ctx, namespace)
+	if err != nil {
+		return q.Refused(kube.Ref{Kind: kube.Namespace, Name: namespace}, "read", err)
+	}
+	if exists {
+		return diag.Diagnostics{unknownRun(m, at, nil).Error()}
+	}
+	return diag.Diagnostics{diags.Message{
+		Summary:  fmt.Sprintf("Namespace %s does not exist", namespace),
+		Happened: "So there is no training run in it.",
+		Do:       "Correct namespace, here or in the provider block. If this configuration makes the namespace and the run, name them in depends_on, so that the run is read after it was made.",
+		At:       path.Root("namespace"),
+	}.Error()}
+}
+
+// unknownRun says that there is no such run, and which there are.
+func unknownRun(m *Model, at path.Path, jobs []*kube.Object) diags.Message {
+	asked, namespace := m.RunName.ValueString(), m.Namespace.ValueString()
 	msg := diags.Message{
 		Summary:  fmt.Sprintf("There is no training run %q in namespace %s", asked, namespace),
 		Happened: "No Job of that name exists.",
@@ -147,6 +170,7 @@ func missing(asked, namespace string, at path.Path, jobs []*kube.Object) diags.M
 		At:       at,
 	}
 	if at.Equal(path.Root("name")) {
+		asked = m.Name.ValueString()
 		msg.Summary = fmt.Sprintf("Training %q has no run in namespace %s", asked, namespace)
 		msg.Happened = fmt.Sprintf("No Job there is called %s-<hash> and made by mlk_training_job, kept by it, or made by a schedule of that name.", asked)
 		msg.Do = "Check name and namespace, and name the resource that makes the run, if it is in this configuration, in depends_on. A run whose name was chosen by hand is found with run_name. " + tidied
@@ -155,7 +179,7 @@ func missing(asked, namespace string, at path.Path, jobs []*kube.Object) diags.M
 		msg.Summary = "There is no such training run"
 	}
 	if len(jobs) == 0 {
-		msg.Happened += " The namespace has no Jobs at all, or does not exist."
+		msg.Happened += " The namespace has no Jobs at all."
 		return msg
 	}
 	jobs = slices.SortedFunc(slices.Values(jobs), func(a, b *kube.Object) int { return byAge(b, a) })
