@@ -238,7 +238,7 @@ func probeFinding(f Finding, p *corev1.Pod, name, what string, ev *corev1.Event)
 	}
 	_, in := container(&p.Spec, name)
 	f.Reason = "ProbeFailed"
-	f.Summary = what + " was killed because its " + kind + " probe failed"
+	f.Summary = "the " + kind + " probe of " + what + " failed"
 	f.Happened = fmt.Sprintf("The kubelet ended %s of %s%s because its %s probe failed.", what, podSubject(p), ranMark, kind)
 	f.Why = quote(message(ev))
 	f.Do = "Give the probe more time (failure_threshold × period_seconds), or fix what it asks for. Loading a large model can take many minutes: use a startup probe for that."

@@ -110,6 +110,7 @@ func TestAccKindUnhealthyGPU(t *testing.T) {
 		"failed: container main exited with code 1", "Its devices GPU-", "on node "+node+" are reported as unhealthy",
 		"asked to exit with 1", "run `terraform untaint", "Have node "+node+" looked at")
 
+	k.Set("patience", "15s")
 	explains(t, k.Apply("-replace="+address),
 		"is not completed: GPUs of node "+node+" are unhealthy", "(gpu.count)", "Node "+node+" has 8 GPUs, of which none is healthy",
 		"Insufficient nvidia.com/gpu")

@@ -18,12 +18,13 @@ const (
 	kindTests = "./internal/acceptance/kind"
 	// alsoOnKind are tests of other packages that show on a real cluster what the
 	// local one cannot vouch for: the defaults and the field owners its API server sets.
-	alsoOnKind = "^(TestAccAdoption|TestAccWrongCluster|TestAccMarksAreLost|TestAccContradiction|TestAccForeign)$"
+	alsoOnKind = "^(TestAccQuickstart|TestAccAdoption|TestAccWrongCluster|TestAccMarksAreLost|TestAccContradiction|TestAccForeign)$"
 	// imageBuilds is what a node image takes besides compiling: Debian's packages, and
 	// kind's own part.
 	imageBuilds = 5 * time.Minute
-	// kindParallel is less than on the local cluster, as pods need processors here.
-	kindParallel = "4"
+	// kindParallel is as on the local cluster: pods are small, and most tests wait for
+	// what a kubelet does by the clock.
+	kindParallel = "8"
 )
 
 // alsoPackages are where alsoOnKind lie.

@@ -242,6 +242,9 @@ const acceptanceParallel = "8"
 // needEngines are the tests that want JobSet and Kueue on the cluster.
 const needEngines = "^TestAccEngine"
 
+// needNodes are the tests that want real nodes: those of kindTests.
+const needNodes = "^TestAccKind"
+
 // acceptance runs what talks to an API server: the local cluster's own tests,
 // then the provider's.
 func acceptance(ctx context.Context, s site) (total result) {
@@ -252,7 +255,7 @@ func acceptance(ctx context.Context, s site) (total result) {
 	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
 		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-skip", needEngines, "./..."))
 	}
-	total.add(onCluster(ctx, s, env, nil, "-run", "^TestAcc", "-skip", needEngines))
+	total.add(onCluster(ctx, s, env, nil, "-run", "^TestAcc", "-skip", needEngines+"|"+needNodes))
 	return total
 }
 

@@ -14,6 +14,11 @@ variable "node" {
   type = string
 }
 
+variable "patience" {
+  type    = string
+  default = "2m"
+}
+
 resource "mlk_training_job" "run" {
   name          = "train"
   namespace     = var.namespace
@@ -23,5 +28,5 @@ resource "mlk_training_job" "run" {
   scheduling    = { node_selector = { "kubernetes.io/hostname" = var.node } }
   backoff_limit = 0
   wait_for      = "completed"
-  timeouts      = { create = "45s" }
+  timeouts      = { create = var.patience }
 }
