@@ -40,7 +40,10 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 			"2 Insufficient nvidia.com/gpu", tainted, "Lower gpu.count",
 		},
 		"IgnoresSIGTERM": {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 10", tainted},
-		"Liveness":       {"failed: the liveness probe of container main failed", "liveness_probe =", "It has ended", "connection refused", tainted},
+		"Rank": {
+			"failed: container main exited with code 42", "(index 1)", "asked to exit with 42", tainted,
+		},
+		"Liveness": {"failed: the liveness probe of container main failed", "liveness_probe =", "It has ended", "connection refused", tainted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,7 @@ func TestAccKindDrained(t *testing.T) { // pain 2
 	if out := apply.Finish(); out.Code != 0 {
 		t.Fatal(out)
 	}
-	s.resumed(victim.Name)
+	s.resumed(1, map[string]bool{victim.Name: true})
 	s.noChanges()
 	// GPUs are lent again: the device plugin registers with the new kubelet.
 	s.Until("the node has GPUs again", func(ctx context.Context) (bool, error) {

@@ -83,15 +83,6 @@ func TestAccKindTrains(t *testing.T) { // pains 1, 19
 func TestAccKindGang(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "")
-	_, err := s.Kube.CoreV1().Services(s.Namespace).Create(t.Context(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "gang"},
-		Spec: corev1.ServiceSpec{
-			ClusterIP: corev1.ClusterIPNone, Selector: map[string]string{"batch.kubernetes.io/job-name": "gang"}, PublishNotReadyAddresses: true,
-		},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.MustApply()
 	want := map[string]any{"result": map[string]any{"accuracy": "0.55", "gpus": "5", "ranks": "2", "resumed_from": ""}}
 	if diff := cmp.Diff(want, s.outputs()); diff != "" {
@@ -100,7 +91,7 @@ func TestAccKindGang(t *testing.T) {
 	nodes := map[string]bool{}
 	for _, p := range s.pods() {
 		nodes[p.Spec.NodeName] = true
-		if said := s.Log(t.Context(), p.Name, "main"); !strings.Contains(said, "met 2 ranks at gang-0.gang:29500") {
+		if said := s.Log(t.Context(), p.Name, "main"); !strings.Contains(said, "met 2 ranks at "+s.job().Name+"-0."+s.job().Name) {
 			t.Errorf("pod %s: %s", p.Name, said)
 		}
 	}
@@ -126,6 +117,30 @@ func TestAccKindSidecar(t *testing.T) {
 	s.noChanges()
 }
 
+// A rank's node takes its pod away: the whole gang starts again, together, from
+// the checkpoint.
+func TestAccKindGangRestarts(t *testing.T) { // pains 2, 3
+	t.Parallel()
+	s := newScene(t, "")
+	apply := s.Start("apply", "-no-color", "-input=false", "-auto-approve")
+	s.AwaitLog("epoch 20/60")
+	before := map[string]bool{}
+	now := int64(0)
+	for _, p := range s.pods() {
+		before[p.Name] = true
+		if p.Labels["batch.kubernetes.io/job-completion-index"] == "1" {
+			if err := s.Kube.CoreV1().Pods(s.Namespace).Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if out := apply.Finish(); out.Code != 0 {
+		t.Fatal(out)
+	}
+	s.resumed(2, before)
+	s.noChanges()
+}
+
 // A pod is killed in the middle of its training: the Job makes another, that one
 // resumes, and the apply ends well without having noticed.
 func TestAccKindResumes(t *testing.T) { // pain 2
@@ -140,13 +155,13 @@ func TestAccKindResumes(t *testing.T) { // pain 2
 	if out := apply.Finish(); out.Code != 0 {
 		t.Fatal(out)
 	}
-	s.resumed(victim.Name)
+	s.resumed(1, map[string]bool{victim.Name: true})
 	s.noChanges()
 }
 
-// resumed checks that another pod than the victim brought the run to its end,
-// from a checkpoint of the victim's.
-func (s *scene) resumed(victim string) {
+// resumed checks that so many other pods than the victims brought the run to its
+// end, from a checkpoint of theirs.
+func (s *scene) resumed(ranks int32, victims map[string]bool) {
 	s.t.Helper()
 	result, ok := s.outputs()["result"].(map[string]any)
 	if !ok {
@@ -157,12 +172,12 @@ func (s *scene) resumed(victim string) {
 		s.t.Errorf("the result is %v", result)
 	}
 	for _, p := range s.pods() {
-		if p.Status.Phase == corev1.PodSucceeded && p.Name == victim {
+		if p.Status.Phase == corev1.PodSucceeded && victims[p.Name] {
 			s.t.Errorf("pod %s, which was killed, has succeeded", p.Name)
 		}
 	}
-	if n := s.job().Status.Succeeded; n != 1 {
-		s.t.Errorf("%d pods have succeeded, want 1", n)
+	if n := s.job().Status.Succeeded; n != ranks {
+		s.t.Errorf("%d pods have succeeded, want %d", n, ranks)
 	}
 }
 

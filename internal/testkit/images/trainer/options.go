@@ -26,8 +26,9 @@ type options struct {
 	epochTime         time.Duration
 	report            bool
 
-	// at is the epoch after which the program does what follows.
-	at            int
+	// at is the epoch after which the program does what follows, if it is this rank
+	// or all do (-1).
+	at, faulty    int
 	exit          int
 	allocate      int64
 	fill          string
@@ -58,6 +59,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	f.DurationVar(&o.epochTime, "epoch-time", 20*time.Millisecond, "what an epoch takes")
 	f.BoolVar(&o.report, "report", false, "report GPUs, ranks and the checkpoint it resumed from as well")
 	f.IntVar(&o.at, "at", 0, "the epoch after which the faults below happen")
+	f.IntVar(&o.faulty, "faulty-rank", -1, "the only rank that has the faults below; -1 is all")
 	f.IntVar(&o.exit, "exit", 0, "exit with this code")
 	f.StringVar(&allocate, "allocate", "0", "take this much memory, such as 512Mi")
 	f.StringVar(&o.fill, "fill", "", "write into this folder")

@@ -87,7 +87,7 @@ func (t *training) loop(ctx context.Context, peers *gang) error {
 	}
 	t.epoch = begin
 	for {
-		if t.epoch == t.o.at {
+		if t.epoch == t.o.at && (t.o.faulty < 0 || t.o.faulty == t.o.rank) {
 			if err := t.misbehave(ctx); err != nil {
 				return err
 			}

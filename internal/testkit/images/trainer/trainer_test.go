@@ -253,8 +253,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// ranks runs a gang, each rank with the arguments of its own besides args.
-func ranks(t *testing.T, n int, own map[int][]string, args ...string) []outcome {
+// ranks runs a gang.
+func ranks(t *testing.T, n int, args ...string) []outcome {
 	t.Helper()
 	port := freePort(t)
 	out := make([]outcome, n)
@@ -262,7 +262,7 @@ func ranks(t *testing.T, n int, own map[int][]string, args ...string) []outcome 
 	for rank := range n {
 		all.Go(func() {
 			e := env("WORLD_SIZE", strconv.Itoa(n), "JOB_COMPLETION_INDEX", strconv.Itoa(rank), "MASTER_ADDR", "127.0.0.1", "MASTER_PORT", port)
-			out[rank] = call(t, e, append(append([]string{}, args...), own[rank]...)...)
+			out[rank] = call(t, e, args...)
 		})
 	}
 	all.Wait()
@@ -272,7 +272,7 @@ func ranks(t *testing.T, n int, own map[int][]string, args ...string) []outcome 
 func TestRendezvous(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for rank, got := range ranks(t, 4, nil, "--epoch-time=1ms", "--checkpoints="+dir, "--report") {
+	for rank, got := range ranks(t, 4, "--epoch-time=1ms", "--checkpoints="+dir, "--report") {
 		if got.code != 0 || !strings.Contains(got.log, "met 4 ranks at 127.0.0.1:") {
 			t.Errorf("rank %d: code %d\n%s", rank, got.code, got.log)
 		}
@@ -288,7 +288,7 @@ func TestRendezvous(t *testing.T) {
 // A rank that dies takes the others with it: they name it.
 func TestRankDies(t *testing.T) {
 	t.Parallel()
-	got := ranks(t, 3, map[int][]string{2: {"--exit=137", "--at=5"}}, "--epoch-time=1ms")
+	got := ranks(t, 3, "--epoch-time=1ms", "--exit=137", "--at=5", "--faulty-rank=2")
 	if got[2].code != 137 {
 		t.Errorf("rank 2: code %d\n%s", got[2].code, got[2].log)
 	}

@@ -10,21 +10,17 @@ variable "namespace" {
   type = string
 }
 
-# Two ranks that find each other by the names of a headless Service "gang".
+# Two ranks that find each other by the names of a headless Service.
 resource "mlk_training_job" "run" {
   name          = "gang"
   namespace     = var.namespace
-  run_name      = "gang"
   image         = "mlk.dev/trainer:dev"
+  command       = ["torchrun", "train.py"]
   args          = ["--epochs=20", "--report"]
-  env           = { WORLD_SIZE = "2", MASTER_ADDR = "gang-0.gang", MASTER_PORT = "29500" }
+  distributed   = { nodes = 2, launcher = "torchrun" }
   gpu           = { count = 5 }
   backoff_limit = 0
   wait_for      = "completed"
-  patch = { Job = { spec = {
-    completionMode = "Indexed", completions = 2, parallelism = 2,
-    template       = { spec = { subdomain = "gang" } },
-  } } }
 }
 
 output "result" {
