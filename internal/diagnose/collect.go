@@ -22,6 +22,8 @@ const (
 	podsWithin   = 5 * time.Second
 	eventsWithin = 7 * time.Second
 	logsWithin   = 6 * time.Second
+	// logPause is between two tries to read a log of which there was nothing.
+	logPause = 700 * time.Millisecond
 	// askedLogs bounds how many logs are read: as many as findings are shown.
 	askedLogs = 5
 	// askedLines is more than is quoted, because what a program died of may
@@ -269,9 +271,24 @@ func (c *collector) logs(ctx context.Context, masks Masks) {
 	wg.Wait()
 }
 
-// log reads one log. A kubelet that no longer has the one asked for may have
-// the other: a container can be started again meanwhile.
+// log reads one log. Right after a container's end a busy kubelet may have
+// nothing of it yet, so nothing is asked for a second time.
 func (c *collector) log(ctx context.Context, ref logRef) (string, error) {
+	text, err := c.logOnce(ctx, ref)
+	if text != "" || err != nil {
+		return text, err
+	}
+	select {
+	case <-time.After(logPause):
+		return c.logOnce(ctx, ref)
+	case <-ctx.Done():
+		return "", nil
+	}
+}
+
+// logOnce reads one log. A kubelet that no longer has the one asked for may have
+// the other: a container can be started again meanwhile.
+func (c *collector) logOnce(ctx context.Context, ref logRef) (string, error) {
 	text, err := c.r.Logs(ctx, ref.namespace, ref.key.Pod, ref.key.Container, ref.previous, askedLines)
 	if apierrors.IsBadRequest(err) {
 		text, err = c.r.Logs(ctx, ref.namespace, ref.key.Pod, ref.key.Container, !ref.previous, askedLines)
