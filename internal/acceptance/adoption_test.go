@@ -139,6 +139,12 @@ var edits = map[string][]edit{
 	},
 	"PersistentVolumeClaim": {oneLabelLess, annotate},
 	"Pod":                   {oneLabelLess, annotate},
+	"StatefulSet": {
+		change("min_ready_seconds", int64(2), "spec", "minReadySeconds"),
+		remove("revision_history_limit", int64(10), "spec", "revisionHistoryLimit"),
+		oneLabelLess,
+		annotate,
+	},
 	"StorageClass": {
 		expandable,
 		remove("mount_options", nil, "mountOptions"),

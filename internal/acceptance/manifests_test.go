@@ -57,6 +57,7 @@ var adoptables = map[string]adoptable{
 	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
 	"Pod":                   {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
+	"StatefulSet":           {"mlk_sharded_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, true},
 	"StorageClass":          {"mlk_storage_class", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
 }
 

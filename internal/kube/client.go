@@ -239,10 +239,19 @@ func (c *Client) PatchJSON(ctx context.Context, ref Ref, patch []byte) (*Object,
 // Delete asks the server to delete exactly the object with that uid, its
 // dependants first. It reports whether the object was there to delete.
 func (c *Client) Delete(ctx context.Context, ref Ref, uid types.UID) (bool, error) {
-	foreground := metav1.DeletePropagationForeground
+	return c.delete(ctx, ref, uid, metav1.DeletePropagationForeground)
+}
+
+// Orphan asks the server to delete exactly the object with that uid, and to
+// leave its dependants.
+func (c *Client) Orphan(ctx context.Context, ref Ref, uid types.UID) (bool, error) {
+	return c.delete(ctx, ref, uid, metav1.DeletePropagationOrphan)
+}
+
+func (c *Client) delete(ctx context.Context, ref Ref, uid types.UID, how metav1.DeletionPropagation) (bool, error) {
 	body, err := json.Marshal(metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"},
-		PropagationPolicy: &foreground,
+		PropagationPolicy: &how,
 		Preconditions:     &metav1.Preconditions{UID: &uid},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package kube
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -138,12 +139,40 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 	case "selector":
 		// The Job controller's own, unless the user brought one.
 		return k == Job && len(at) == 2 && parent["manualSelector"] != true
+	case "status":
+		// Only what is stored inside another object has one that is compared.
+		return slices.Contains(at, "volumeClaimTemplates")
+	case "restartPolicy":
+		return k == StatefulSet && value == "Always" && len(at) == 4 // of the pod, not of a container
 	case "dataSource":
 		ref, ok := parent["dataSourceRef"].(map[string]any)
 		return ok && reflect.DeepEqual(ref, value)
 	}
+	if k == Service && isServiceDefault(at, parent, value) {
+		return true
+	}
 	if holder == "labels" || holder == "annotations" {
 		return IsGenerated(field)
+	}
+	return false
+}
+
+// isServiceDefault reports whether the server fills in the value of a field of a
+// Service: what follows from others, and what the networks of the cluster decide.
+func isServiceDefault(at []string, parent map[string]any, value any) bool {
+	switch last(at) {
+	case "clusterIPs":
+		return reflect.DeepEqual(value, []any{parent["clusterIP"]})
+	case "ipFamilies", "ipFamilyPolicy":
+		return true
+	case "internalTrafficPolicy":
+		return value == "Cluster"
+	case "sessionAffinity":
+		return value == "None"
+	case "type":
+		return value == "ClusterIP"
+	case "targetPort":
+		return isNumberPair(parent["port"], value)
 	}
 	return false
 }

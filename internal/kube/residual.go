@@ -233,7 +233,7 @@ func prune(k Kind, at []string, v any) (any, bool) {
 
 func isContainerOfLabels(at []string) bool {
 	switch last(at) {
-	case "labels", "annotations", "metadata", "resources", "requests":
+	case "labels", "annotations", "metadata", "resources", "requests", "updateStrategy", "rollingUpdate", "persistentVolumeClaimRetentionPolicy":
 		return true
 	}
 	return false

@@ -352,6 +352,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 			v.renew(ctx, w.seen, w.r.def.Renew(w.model, w.seen))
 		}
 		evidence := w.evidence()
+		evidence.Pods = w.current(evidence.Pods)
 		evidence.Nodes = v.nodes(ctx, w.seen)
 		findings = diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
 		if len(findings) > 0 {
@@ -393,6 +394,15 @@ func (r *Resource[M, P]) interrupted(m P, when string) diag.Diagnostic {
 		Stands:   "Nothing was undone: what was made goes on by itself and is recorded in the state.",
 		Do:       "The next apply goes on waiting for it.",
 	}.Warning()
+}
+
+// current are the pods whose failures end the wait: those of an earlier revision
+// are what an update may be about to replace.
+func (w *writer[M, P]) current(pods []corev1.Pod) []corev1.Pod {
+	if w.r.def.Outdated == nil {
+		return pods
+	}
+	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return w.r.def.Outdated(w.seen.Live, &p) })
 }
 
 // evidence is what the watches showed.

@@ -65,6 +65,9 @@ type Definition[M any] struct {
 
 	// ObjectName is the name of the main object when it is not "name".
 	ObjectName func(m *M) string
+	// Outdated reports whether a pod is of an earlier revision of the main object:
+	// what is wrong with it does not end a wait.
+	Outdated func(live kube.Live, p *corev1.Pod) bool
 	// Pods is the label selector of the pods that belong to the main object, in
 	// its namespace. Of those only the ones count that it controls, and those that
 	// nobody does. A main object that is a pod itself needs none.
@@ -96,6 +99,10 @@ type Definition[M any] struct {
 	// that was made larger keeps its size. prior is the model of the state in an
 	// update, nil in a comparison. It must not change m.
 	Settle func(m, prior *M, live kube.Live) *M
+	// Recast says how to change what the server never changes on the main object
+	// by making it anew around what it controls; nil when there is no need. live
+	// is the main object.
+	Recast func(m *M, live *kube.Object) *Recast
 	// Refused puts into the user's words what the server said when it refused a
 	// write for a reason no field stands for. An empty message adds nothing.
 	Refused func(m *M, said string) diags.Message

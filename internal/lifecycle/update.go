@@ -64,7 +64,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		r.identify(r.main(m), resp.Identity)
 		resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 	}
-	known, ds := r.meet(ctx, client, m, P(prior), want, &mem)
+	known, remake, ds := r.meet(ctx, client, m, P(prior), want, &mem)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -86,6 +86,12 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	old := mem.refs(r.def.Owns)
 	waits := mem.Pending || r.def.Waits == nil || r.def.Waits(prior, model)
+	if remake != nil {
+		if ds := w.recast(ctx, remake); ds.HasError() {
+			resp.Diagnostics.Append(ds...)
+			return // the prior state stands
+		}
+	}
 	ds = w.apply(ctx)
 	resp.Diagnostics.Append(ds...)
 	if ds.HasError() {
@@ -124,18 +130,20 @@ func (r *Resource[M, P]) wanted(ctx context.Context, client *kube.Client, m, pri
 
 // meet reads the objects an update will write: it refuses those of another
 // state, moves the fields of earlier managers to ours, and makes frozen
-// subtrees be sent as they were applied. It returns the uids to insist on; nil
-// when the resource lives on without objects.
-func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior P, want []rendered, mem *memory) (map[kube.Ref]string, diag.Diagnostics) {
+// subtrees be sent as they were applied, unless the main object is to be made
+// anew. It returns the uids to insist on; nil when the resource lives on without
+// objects.
+func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior P, want []rendered, mem *memory) (map[kube.Ref]string, *Recast, diag.Diagnostics) {
 	uids := map[kube.Ref]string{}
+	var remake *Recast
 	was, ds := r.render(prior, "")
 	if ds.HasError() {
-		return nil, ds
+		return nil, nil, ds
 	}
 	for i, w := range want {
 		live, err := client.Get(ctx, w.ref)
 		if err != nil {
-			return nil, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
+			return nil, nil, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
 		}
 		uid := mem.uid(w.ref)
 		if live == nil || uid != "" && string(live.GetUID()) != uid {
@@ -144,24 +152,29 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			}
 			fate, ds := r.fate(ctx, client, prior, *mem)
 			if ds.HasError() || live == nil && fate.Keep {
-				return nil, ds
+				return nil, nil, ds
 			}
-			return nil, diag.Diagnostics{r.replacedByOthers(w.ref, live != nil)}
+			return nil, nil, diag.Diagnostics{r.replacedByOthers(w.ref, live != nil)}
 		}
 		if claim := claimOf(live); claim != "" && !mem.mine(live) && uid != "" && live.GetLabels()[OwnerLabel] != "" {
-			return nil, diag.Diagnostics{diags.Message{
+			return nil, nil, diag.Diagnostics{diags.Message{
 				Summary:  clip(fmt.Sprintf("%s now belongs to another state", w.ref)),
 				Happened: "Another workspace, or another resource of this one, has taken it over since this state was written. Nothing was changed.",
 				Do:       fmt.Sprintf("Decide who owns it. To give it up here: terraform state rm %s. To take it back, remove it there, then import it here.", r.address()),
 			}.Error()}
 		}
 		if live, err = r.inherit(ctx, client, w.ref, live, was); err != nil {
-			return nil, r.failed(m, w, "take over the fields of", err, "Nothing was changed.").diagnostics()
+			return nil, nil, r.failed(m, w, "take over the fields of", err, "Nothing was changed.").diagnostics()
 		}
-		kube.AsApplied(w.ref.Kind, w.obj, live)
+		if i == 0 && r.def.Recast != nil {
+			remake = r.def.Recast((*M)(m), live)
+		}
+		if i > 0 || remake == nil {
+			kube.AsApplied(w.ref.Kind, w.obj, live)
+		}
 		uids[w.ref] = string(live.GetUID())
 	}
-	return uids, nil
+	return uids, remake, nil
 }
 
 // inheritTries is how often a concurrent write may spoil the move of fields.

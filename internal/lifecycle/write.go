@@ -81,6 +81,7 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		}
 		return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
 	}
+	w.settleHandover(ctx)
 	if !w.creating {
 		w.early()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
@@ -15,6 +16,7 @@ import (
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
 		pod.New,
+		shardedservice.New,
 		storageclass.New,
 		trainingjob.New,
 		volumeclaim.New,

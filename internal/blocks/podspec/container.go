@@ -206,6 +206,23 @@ func portKey(key string) (name string, number int32, protocol string) {
 	return "", int32(n), protocol
 }
 
+// Listen is what a Service needs to know of the port that stands under key: its
+// number, protocol and name, "" for a port without one.
+func (p Port) Listen(key string) (number int32, protocol corev1.Protocol, name string) {
+	name, number, of := portKey(key)
+	protocol = corev1.ProtocolTCP
+	if of != "" {
+		protocol = corev1.Protocol(of)
+	}
+	if !p.Protocol.IsNull() {
+		protocol = corev1.Protocol(p.Protocol.ValueString())
+	}
+	if !p.Port.IsNull() {
+		number = p.Port.ValueInt32()
+	}
+	return number, protocol, name
+}
+
 func applyPorts(in map[string]Port) ([]corev1ac.ContainerPortApplyConfiguration, diag.Diagnostics) {
 	if len(in) == 0 {
 		return nil, nil

@@ -79,6 +79,9 @@ type DNSOption struct {
 type Options struct {
 	// ImageOptional is for resources that know an image themselves.
 	ImageOptional bool
+	// OwnVolumes is for resources that bring volumes of their own, as claim
+	// templates are: a volume without a source is one of those.
+	OwnVolumes bool
 	// Changing is the sentence that says what a change of the pod does. ""
 	// means new pods.
 	Changing string
@@ -105,6 +108,9 @@ func Attributes(o Options) map[string]schema.Attribute {
 	if image, ok := all["image"].(schema.StringAttribute); ok && o.ImageOptional {
 		image.Required, image.Optional = false, true
 		all["image"] = image
+	}
+	if o.OwnVolumes {
+		all["volumes"] = changing(ownVolumes(), " "+effect)
 	}
 	return all
 }

@@ -18,8 +18,17 @@ var volumeSources = []string{
 }
 
 func volumesAttribute() schema.Attribute {
+	return volumesWith("Each has exactly one source", exactlyOne(volumeSources...))
+}
+
+// ownVolumes are the volumes of a resource that brings some itself.
+func ownVolumes() schema.Attribute {
+	return volumesWith("Each has one source, or none where it has the name of one that the resource brings itself", atMostOne(volumeSources...))
+}
+
+func volumesWith(sources string, check validator.Object) schema.Attribute {
 	return byName("Storage of the pod, by name, and where containers see it: `{ data = { mount_path = \"/data\", claim = \"training-data\" } }`. "+
-		"Each has exactly one source, and `mount_path` for the main container, or `mounts` for several places or containers, or neither.",
+		sources+", and `mount_path` for the main container, or `mounts` for several places or containers, or neither.",
 		diags.DNSLabel(), map[string]schema.Attribute{
 			"mount_path":  text("Where the main container sees the volume, an absolute path. Short for one entry in `mounts`.", absolutePath()),
 			"read_only":   flag("Whether the mount at `mount_path` is read-only. Default false."),
@@ -76,7 +85,7 @@ func volumesAttribute() schema.Attribute {
 				"labels":        table("Labels of the claims.", mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),
 				"annotations":   table("Annotations of the claims.", mapvalidator.KeysAre(diags.AnnotationKey())),
 			}),
-		}, exactlyOne(volumeSources...), volumeChecks{})
+		}, check, volumeChecks{})
 }
 
 func schemaRequiredSize(description string) schema.StringAttribute {

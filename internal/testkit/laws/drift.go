@@ -433,12 +433,44 @@ func unchangeable(o sent, m mutation) string {
 		return "it is the identity of the object"
 	case isMark(segments):
 		return "it is a mark of mlk"
+	case selects(o.object, m.at):
+		return "the server refuses pods that their selector does not select"
+	case m.removed && kept(m.at):
+		return "the server refuses an object without it"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
 	case m.removed && followsLimits(o.object, m.at):
 		return "a pod whose request is gone requests its limit"
 	}
 	return ""
+}
+
+// kept reports whether the place holds what the server never lets go of.
+func kept(at place) bool {
+	s := at.String()
+	return s == "spec.selector" || s == "spec.selector.matchLabels" || s == "spec.serviceName" ||
+		strings.HasPrefix(s, "spec.volumeClaimTemplates.") && strings.Contains(s, ".spec.accessModes")
+}
+
+// selects reports whether the place holds a label of the pod template by which
+// its owner finds the pods, or what holds all of them.
+func selects(o map[string]any, at place) bool {
+	labels := place{"spec", "selector", "matchLabels"}.in(o)
+	of := place{"spec", "template", "metadata", "labels"}
+	if labels == nil || len(at) < 3 || len(at) > len(of)+1 {
+		return false
+	}
+	for i := range at {
+		if i < len(of) && at[i] != of[i] {
+			return false
+		}
+	}
+	if len(at) <= len(of) {
+		return true
+	}
+	all, _ := labels.(map[string]any)
+	name, _ := at[len(of)].(string)
+	return all[name] != nil
 }
 
 // followsLimits reports whether a request, or all requests, are those that pods

@@ -1,0 +1,4 @@
+import {
+  to = mlk_sharded_service.vectors
+  id = "ml/vectors" # namespace/name of the StatefulSet
+}

@@ -1,0 +1,15 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_sharded_service" "ps" {
+  name            = "ps"
+  namespace       = var.namespace
+  image           = "ps:2"
+  replicas        = 3
+  force_conflicts = true
+  ports           = { peer = { port = 7000 } }
+  claim_templates = { data = { size = "2Gi", storage_class = "standard" } }
+  volumes         = { data = { mount_path = "/data" } }
+
+}
