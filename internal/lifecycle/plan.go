@@ -59,6 +59,8 @@ type planner[M any, P based[M]] struct {
 
 	plan, state, config map[string]tftypes.Value
 	changed             map[string]bool
+	// want is what the plan asks for, once all of it is known.
+	want []rendered
 }
 
 func (p *planner[M, P]) run() {
@@ -103,6 +105,7 @@ func (p *planner[M, P]) create() {
 	p.objects(true)
 	p.save()
 	p.needs()
+	p.security()
 }
 
 func (p *planner[M, P]) update() {
@@ -139,6 +142,7 @@ func (p *planner[M, P]) update() {
 	p.save()
 	if replace {
 		p.needs()
+		p.security()
 	}
 }
 
@@ -537,6 +541,7 @@ func (p *planner[M, P]) objects(fresh bool) {
 	if ds.HasError() {
 		return
 	}
+	p.want = want
 	p.set("id", pm.Base().ID)
 	refs := make([]kube.Ref, 0, len(want))
 	for _, w := range want {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
@@ -229,5 +230,48 @@ func TestResults(t *testing.T) {
 	got := []string{m.Result.String(), m.Results.String()}
 	if diff := cmp.Diff([]string{`{"loss":"0.5"}`, `{"0":{"loss":"0.5"},"1":{"loss":"0.1"}}`}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPodsThatTheNamespaceRefuses: the plan of a run warns where the namespace
+// will take none of its pods, names the attribute, and is silent otherwise.
+func TestPodsThatTheNamespaceRefuses(t *testing.T) {
+	t.Parallel()
+	rdma := config{
+		"name": "train", "namespace": "ml", "image": "x", "distributed": config{"nodes": 2, "launcher": "torchrun"},
+		"resources":        config{"limits": config{"rdma/ib": "1", "hugepages-2Mi": "1Gi", "memory": "8Gi"}},
+		"security_context": config{"capabilities": config{"add": []any{"IPC_LOCK"}}},
+	}
+	for name, tc := range map[string]struct {
+		level string
+		more  config
+		want  string
+		at    string
+	}{
+		"locked memory":      {"baseline", nil, "non-default capabilities (container \"main\" must not include \"IPC_LOCK\"", "security_context"},
+		"the nodes' network": {"baseline", config{"host_network": true, "security_context": nil}, "host namespaces (hostNetwork=true)", "host_network"},
+		"all is allowed":     {"privileged", config{"host_network": true}, "", ""},
+		"nothing is asked":   {"baseline", config{"security_context": nil}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.api.Put(&unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "v1", "kind": "Namespace",
+				"metadata": map[string]any{"name": "ml", "labels": map[string]any{"pod-security.kubernetes.io/enforce": tc.level}},
+			}})
+			out := w.Plan(t.Context(), with(rdma, tc.more))
+			if out.Errors() != "" {
+				t.Fatal(out.Errors())
+			}
+			if got := out.Warnings(); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("warned %q, want %q", got, tc.want)
+			}
+			for _, d := range out.Diagnostics {
+				if !strings.Contains(d.Attribute.String(), tc.at) {
+					t.Errorf("points at %s, want %s", d.Attribute, tc.at)
+				}
+			}
+		})
 	}
 }
