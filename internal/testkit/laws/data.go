@@ -173,7 +173,7 @@ var unhelpful = regexp.MustCompile(`(?i)failed to|timed out|context deadline|%!|
 func (s DataSubject) refusals(t *testing.T, dir string, config Config, requests int) {
 	t.Helper()
 	for name, with := range map[string]error{
-		"forbidden":    apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New(`User "me" cannot do that`)),
+		"forbidden":    apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New(`user "me" cannot do that`)),
 		"unauthorized": apierrors.NewUnauthorized("Unauthorized"),
 		"500":          apierrors.NewInternalError(errors.New("etcd is away")),
 	} {
