@@ -21,19 +21,26 @@ type Engine struct {
 	// Path is the program's.
 	Path string
 
-	// home is a folder of ours for temporary files and settings.
-	home string
+	// home is a folder of ours for settings, and tmp one for temporary files.
+	home, tmp string
 	// settings is the file that replaces Podman's own, "" for none.
 	settings string
 }
 
 // Environ is the environment for the engine, and for what calls it.
 func (e Engine) Environ() []string {
-	env := append(os.Environ(), "TMPDIR="+filepath.Join(e.home, "tmp"))
+	env := append(os.Environ(), "TMPDIR="+e.tmp)
 	for name, value := range e.Variables() {
 		env = append(env, name+"="+value)
 	}
 	return env
+}
+
+// Temporary returns the engine with another folder for temporary files: what is killed
+// leaves them.
+func (e Engine) Temporary(dir string) Engine {
+	e.tmp = dir
+	return e
 }
 
 // Variables are those of Environ that a person at a shell needs as well.

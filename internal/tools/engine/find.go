@@ -79,7 +79,7 @@ func try(ctx context.Context, home, name string) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s is not installed", name)
 	}
-	e := Engine{Name: name, Path: path, home: home}
+	e := Engine{Name: name, Path: path, home: home, tmp: filepath.Join(home, "tmp")}
 	if name == "podman" {
 		if e.settings, err = settings(home); err != nil {
 			return Engine{}, err

@@ -20,6 +20,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted: the next run goes on after the last step that was ended")
+		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -74,17 +74,18 @@ type build struct {
 
 func (b build) run(ctx context.Context) error {
 	node, base := nodeRepository+":"+b.image, baseRepository+":"+b.image
-	if b.engine.HasImage(ctx, node) {
-		b.cached("node image " + node)
-		return nil
-	}
 	tmp, err := b.scratch()
 	if err != nil {
 		return err
 	}
 	defer remove(tmp)
+	b.engine = b.engine.Temporary(tmp)
 	if err := b.removeContainers(ctx); err != nil {
 		return err
+	}
+	if b.engine.HasImage(ctx, node) {
+		b.cached("node image " + node)
+		return nil
 	}
 	rootfs, err := b.make(ctx, "rootfs", b.inputs.rootfs, "root file system from Debian packages", b.debootstrap)
 	if err != nil {

@@ -63,7 +63,7 @@ func (s store) discard(name string) error {
 // scratch returns an empty folder for what nobody needs after the build, which kind and
 // the engine leave to whoever called them.
 func (s store) scratch() (string, error) {
-	dir := filepath.Join(s.dir, "tmp")
+	dir := filepath.Join(s.dir, "build")
 	if err := remove(dir); err != nil {
 		return "", err
 	}
