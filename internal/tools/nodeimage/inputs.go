@@ -15,9 +15,10 @@ import (
 	"strings"
 )
 
-// code is this package: a change of how the image is made is another image.
+// code is the part of this package that says how the image is made: changed, it makes
+// another image.
 //
-//go:embed *.go rootfs.sh
+//go:embed base.go kubernetes.go programs.go rootfs.sh
 var code embed.FS
 
 // inputs are what an image is made of.
