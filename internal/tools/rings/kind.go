@@ -30,7 +30,7 @@ const (
 // about, by package.
 var alsoOnKind = map[string]string{
 	"./internal/resources/storageclass": "^TestAcc",
-	"./internal/acceptance":             "^(TestAccQuickstart|TestAccWrongCluster|TestAccUnknown)$",
+	"./internal/acceptance":             "^TestAccQuickstart$",
 }
 
 // imagePackages are compiled into a node image, by folder of their module.
