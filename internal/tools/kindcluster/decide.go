@@ -67,10 +67,10 @@ func readRecord(home string) (record, error) {
 	if err != nil {
 		return r, err
 	}
-	if json.Unmarshal(content, &r) != nil {
-		return record{}, nil
+	if !json.Valid(content) {
+		return r, nil
 	}
-	return r, nil
+	return r, json.Unmarshal(content, &r)
 }
 
 func writeRecord(home string, r record) error {

@@ -78,7 +78,7 @@ func (b build) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer remove(tmp)
+	defer os.RemoveAll(tmp) // what cannot be removed is tried again by the next run
 	b.engine = b.engine.Temporary(tmp)
 	if err := b.removeContainers(ctx); err != nil {
 		return err
@@ -87,11 +87,11 @@ func (b build) run(ctx context.Context) error {
 		b.cached("node image " + node)
 		return nil
 	}
-	rootfs, err := b.make(ctx, "rootfs", b.inputs.rootfs, "root file system from Debian packages", b.debootstrap)
+	rootfs, err := b.make(ctx, "rootfs", b.rootfs, "root file system from Debian packages", b.debootstrap)
 	if err != nil {
 		return err
 	}
-	programs, err := b.make(ctx, "programs", b.inputs.programs, "Kubernetes "+b.kubernetes+" and containerd from Go modules", b.compile)
+	programs, err := b.make(ctx, "programs", b.programs, "Kubernetes "+b.kubernetes+" and containerd from Go modules", b.compile)
 	if err != nil {
 		return err
 	}
