@@ -29,6 +29,7 @@ var listKeys = map[string][]string{
 	"claims":                    {"name"},
 	"schedulingGates":           {"name"},
 	"conditions":                {"type"},
+	"replicatedJobs":            {"name"},
 	"ports":                     {"containerPort", "port", "protocol"},
 }
 

@@ -67,6 +67,13 @@ var defaults = map[[2]string]any{
 	{"updateStrategy", "type"}:                              "RollingUpdate",
 	{"rollingUpdate", "partition"}:                          int64(0),
 	{"rollingUpdate", "maxUnavailable"}:                     int64(1),
+
+	// What JobSet's webhook fills in.
+	{"replicatedJobs", "groupName"}:         "default",
+	{"replicatedJobs", "replicas"}:          int64(1),
+	{"network", "enableDNSHostnames"}:       true,
+	{"network", "publishNotReadyAddresses"}: true,
+	{"startupPolicy", "startupPolicyOrder"}: "AnyOrder",
 }
 
 // lastApplied is kubectl's note on what it applied.

@@ -22,6 +22,7 @@ type Kind struct {
 var (
 	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
 	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
+	JobSet                = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
 	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	Service               = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
 	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
@@ -41,6 +42,13 @@ var frozen = map[Kind][][]string{
 		{"spec", "selector"},
 		{"spec", "completionMode"},
 		{"spec", "backoffLimitPerIndex"},
+		{"spec", "managedBy"},
+	},
+	JobSet: { // JobSet, pkg/webhooks/jobset_webhook.go and the rules of its CRD
+		{"spec", "replicatedJobs"},
+		{"spec", "network"},
+		{"spec", "successPolicy"},
+		{"spec", "failurePolicy"},
 		{"spec", "managedBy"},
 	},
 	Pod: {{"spec"}},

@@ -17,7 +17,19 @@ var (
 )
 
 // suspendable are the kinds that Kueue holds back by their field suspend.
-var suspendable = []string{Job.Kind, "JobSet", "TrainJob"}
+var suspendable = []string{Job.Kind, JobSet.Kind, "TrainJob"}
+
+// JobSetUIDLabel is on the Jobs and the pods of a JobSet.
+const JobSetUIDLabel = "jobset.sigs.k8s.io/jobset-uid"
+
+// JobsOf is the label selector of the Jobs that a JobSet makes; "" for other
+// objects.
+func JobsOf(o *Object) string {
+	if o == nil || o.GetKind() != JobSet.Kind {
+		return ""
+	}
+	return JobSetUIDLabel + "=" + string(o.GetUID())
+}
 
 // WorkloadOf is the label selector of the Workload that Kueue makes for an
 // object; "" for one that is in no queue.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Residual returns the strategic merge patch that turns wanted into live: what
@@ -52,7 +53,8 @@ func residual(k Kind, at []string, parent map[string]any, v, w any, has bool) (a
 	case []any:
 		wl, ok := w.([]any)
 		field := last(at)
-		if ok && keyed(field, x) && keyed(field, wl) {
+		// Patches of other kinds are merged as plain JSON, where a list is one value.
+		if ok && keyed(field, x) && keyed(field, wl) && scheme.Scheme.Recognizes(k.GVK()) {
 			return residualList(k, at, x, wl)
 		}
 		if ok && len(Drift(map[string]any{field: w}, map[string]any{field: v})) == 0 && !saysMore(k, at, x, wl) {
@@ -176,6 +178,9 @@ func residualList(k Kind, at []string, live, wanted []any) (any, bool) {
 // saysMore reports whether elements of a keyless list hold fields that wanted
 // does not name and the server did not fill in.
 func saysMore(k Kind, at []string, live, wanted []any) bool {
+	if len(live) != len(wanted) {
+		return true
+	}
 	for i := range live {
 		lm, ok := live[i].(map[string]any)
 		if !ok {

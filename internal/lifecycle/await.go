@@ -276,6 +276,7 @@ func ownPods(pods []corev1.Pod, uid string) []corev1.Pod {
 		for _, ref := range p.OwnerReferences {
 			mine = mine || string(ref.UID) == uid
 		}
+		mine = mine || uid != "" && p.Labels[kube.JobSetUIDLabel] == uid // of its Jobs
 		if mine {
 			out = append(out, p)
 		}

@@ -33,6 +33,11 @@ type Definition[M any] struct {
 	// object: it bears the resource's name and its marks.
 	Owns []kube.Kind
 
+	// Mains are the kinds the main object can be of where several engines can make
+	// it, and Main is the one a model asks for. Nil: the first of Owns.
+	Mains []kube.Kind
+	Main  func(m *M) kube.Kind
+
 	// Desired returns the objects the model asks for, as apply configurations
 	// without marks, labels and annotations of Common, and patch: the lifecycle
 	// adds them. The model is wholly known.

@@ -37,7 +37,7 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := client.Get(ctx, ref)
+	ref, live, err := r.importable(ctx, client, ref)
 	if err != nil {
 		resp.Diagnostics.Append(failure{title: ref.String(), ref: ref, verb: "read", err: err, stands: "Nothing was imported."}.diagnostics()...)
 		return
@@ -83,6 +83,26 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 	resp.State.Raw = raw
 	r.identify(r.main(m), resp.Identity)
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+}
+
+// importable finds the object to import: where several engines make a resource,
+// the first kind that has one of that name.
+func (r *Resource[M, P]) importable(ctx context.Context, client *kube.Client, ref kube.Ref) (kube.Ref, *kube.Object, error) {
+	live, err := client.Get(ctx, ref)
+	for _, k := range r.mains()[1:] {
+		if live != nil || err != nil {
+			break
+		}
+		if has, asked := client.Serves(ctx, k); asked != nil || !has {
+			continue
+		}
+		other := ref
+		other.Kind = k
+		if live, err = client.Get(ctx, other); live != nil {
+			return other, live, err
+		}
+	}
+	return ref, live, err
 }
 
 // takeOver makes the model of a live object and of those beside it that the

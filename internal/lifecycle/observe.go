@@ -185,7 +185,7 @@ func (r *Resource[M, P]) adoptCommon(a, m P, live kube.Live) {
 	if p, q := m.Place(), a.Place(); p != nil && q != nil {
 		q.Namespace, q.WaitFor, q.OnFailure = p.Namespace, p.WaitFor, p.OnFailure
 	}
-	o := live[r.def.Owns[0].Kind]
+	o := r.mainIn(live)
 	if o == nil {
 		o = &kube.Object{}
 	}
@@ -356,7 +356,7 @@ func patchSet(tree map[string]any, segments []string, live any, has bool) {
 
 // setStatus writes the status of what was seen.
 func (r *Resource[M, P]) setStatus(m P, v wait.Verdict, seen Seen) {
-	m.Base().Status = StatusOf(v, seen.Live[r.def.Owns[0].Kind])
+	m.Base().Status = StatusOf(v, r.mainIn(seen.Live))
 }
 
 // StatusOf is the value of status: a verdict, and the conditions of the object

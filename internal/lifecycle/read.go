@@ -135,7 +135,7 @@ func (r *Resource[M, P]) restated(ctx context.Context, client *kube.Client, s sc
 
 // mainOf is the main object of a state, without decoding all of it.
 func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memory) kube.Ref {
-	if refs := mem.refs(r.def.Owns[:1]); len(refs) > 0 {
+	if refs := mem.refs(r.mains()); len(refs) > 0 {
 		return refs[0]
 	}
 	var id types.String

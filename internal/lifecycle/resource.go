@@ -133,7 +133,29 @@ func (r *Resource[M, P]) namespace(m P) string {
 
 // main is the main object.
 func (r *Resource[M, P]) main(m P) kube.Ref {
-	return kube.Ref{Kind: r.def.Owns[0], Namespace: r.namespace(m), Name: r.objectName(m)}
+	kind := r.def.Owns[0]
+	if r.def.Main != nil {
+		kind = r.def.Main((*M)(m))
+	}
+	return kube.Ref{Kind: kind, Namespace: r.namespace(m), Name: r.objectName(m)}
+}
+
+// mains are the kinds the main object can be of.
+func (r *Resource[M, P]) mains() []kube.Kind {
+	if len(r.def.Mains) > 0 {
+		return r.def.Mains
+	}
+	return r.def.Owns[:1]
+}
+
+// mainIn is the main object among live ones; nil when it is not there.
+func (r *Resource[M, P]) mainIn(live kube.Live) *kube.Object {
+	for _, k := range r.mains() {
+		if o := live[k.Kind]; o != nil {
+			return o
+		}
+	}
+	return nil
 }
 
 // title is how diagnostics call the resource: Training job "ml/llama".

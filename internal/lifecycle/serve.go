@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -94,7 +95,7 @@ func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *t
 		return nil
 	}
 	refs := mem.refs(r.def.Owns)
-	if len(refs) == 0 || refs[0].Kind != r.def.Owns[0] {
+	if len(refs) == 0 || !slices.Contains(r.mains(), refs[0].Kind) {
 		return nil // the main object is missing
 	}
 	live := map[kube.Ref]*kube.Object{}

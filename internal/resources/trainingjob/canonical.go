@@ -112,11 +112,16 @@ func jsonText(v any) string {
 // change, by their path. Directives such as $patch on the way count too.
 func frozenPatch(patch attr.Value) map[string]any {
 	tree, _ := canonical(patch, true).(map[string]any)
+	out := map[string]any{}
+	if set, named := tree[kube.JobSet.Kind]; named {
+		for _, at := range kube.JobSet.Frozen() {
+			pick(set, at, []string{kube.JobSet.Kind}, out)
+		}
+	}
 	job, named := tree[kube.Job.Kind]
 	if !named {
-		return nil
+		return out
 	}
-	out := map[string]any{}
 	for _, at := range frozenPaths(job) {
 		pick(job, at, nil, out)
 	}
@@ -223,11 +228,16 @@ func touchesFrozen(at path.Path) bool {
 	if len(keys) == 0 {
 		return true
 	}
-	if keys[0] != kube.Job.Kind {
+	paths := frozenPaths(nil)
+	switch keys[0] {
+	case kube.Job.Kind:
+	case kube.JobSet.Kind:
+		paths = kube.JobSet.Frozen()
+	default:
 		return false
 	}
 	keys = keys[1:]
-	for _, f := range frozenPaths(nil) {
+	for _, f := range paths {
 		n := min(len(f), len(keys))
 		if slices.Equal(f[:n], keys[:n]) {
 			return true

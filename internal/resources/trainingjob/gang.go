@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
-	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
@@ -111,7 +110,7 @@ func renew(m *Model, seen lifecycle.Seen) []string {
 	if !m.Distributed.RestartsAll() {
 		return nil
 	}
-	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
+	job, err := runOf(seen.Live, seen.Related)
 	if err != nil || job == nil || job.DeletionTimestamp != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package trainingjob
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -11,7 +12,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	batchac "k8s.io/client-go/applyconfigurations/batch/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
@@ -30,7 +30,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	spec := m.Job.Apply(template)
 	spec.Suspend = m.Suspend.ValueBoolPointer()
 	m.Distributed.Apply(spec, m.gang())
-	objects := []runtime.ApplyConfiguration{batchac.Job(m.RunName.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec)}
+	objects := []runtime.ApplyConfiguration{m.wrap(spec)}
 	if service := m.Distributed.Service(m.gang(), m.Namespace.ValueString()); service != nil {
 		objects = append(objects, service)
 	}
@@ -39,22 +39,31 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 
 // gang is what distributed has to know of the rest.
 func (m *Model) gang() distributed.Gang {
-	return distributed.GangOf(&m.Model, &m.Job, m.RunName.ValueString(), false)
+	return distributed.GangOf(&m.Model, &m.Job, m.jobName(), false)
 }
 
 // fields says which attribute made which field of the Job.
 func fields(m *Model) diags.Fields {
-	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), "Job", "spec")
-	f.Merge(m.Fields(path.Empty(), "Job", "spec", "template"), jobspec.Fields(path.Empty(), "Job", "spec"), podspec.QueueField(path.Empty(), "Job"))
-	f.Add(path.Root("run_name"), "Job", "metadata", "name")
-	f.Add(path.Root("suspend"), "Job", "spec", "suspend")
+	spec, main := m.jobSpecAt(), mainKind(m).Kind
+	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), spec...)
+	f.Merge(m.Fields(path.Empty(), append(slices.Clone(spec), "template")...), jobspec.Fields(path.Empty(), spec...), podspec.QueueField(path.Empty(), main))
+	f.Add(path.Root("run_name"), main, "metadata", "name")
+	f.Add(path.Root("suspend"), main, "spec", "suspend")
+	if m.jobSet() {
+		f.Add(path.Root("ttl_seconds_after_finished"), main, "spec", "ttlSecondsAfterFinished")
+		f.Add(path.Root("engine"), main, "spec", "network")
+		f.Add(path.Root("engine"), append(slices.Clone(spec[:4]), "name")...)
+		f.Add(path.Root("engine"), append(slices.Clone(spec[:4]), "replicas")...)
+		// What the Job it makes dies of is told of a Job.
+		f.Merge(m.Fields(path.Empty(), kube.Job.Kind, "spec", "template"), jobspec.Fields(path.Empty(), kube.Job.Kind, "spec"))
+	}
 	return f
 }
 
 // adopt turns a live Job into a model. Where prior is known, a default is stated
 // for what prior states.
 func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
-	job, err := kube.Typed[batchv1.Job](live, kube.Job.Kind)
+	job, err := runOf(live, nil)
 	if err != nil || job == nil {
 		return &Model{}, undecodable(err)
 	}
@@ -78,6 +87,11 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	}
 	m.Name = types.StringValue(nameOf(job))
 	m.RunName = types.StringValue(job.Name)
+	if live[kube.JobSet.Kind] != nil {
+		m.Engine = types.StringValue(engineJobSet)
+	} else if prior != nil && !prior.Engine.IsNull() {
+		m.Engine = types.StringValue(engineJob)
+	}
 	m.AdoptQueue(job.Labels)
 	// Whether a run in a queue is suspended is the queue's business.
 	if s := job.Spec.Suspend; s != nil && (*s && !queued(job) || prior != nil && !prior.Suspend.IsNull()) {

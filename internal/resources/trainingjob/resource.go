@@ -29,6 +29,7 @@ type Model struct {
 	jobspec.Job
 
 	Distributed    *distributed.Model      `tfsdk:"distributed"`
+	Engine         types.String            `tfsdk:"engine"`
 	Suspend        types.Bool              `tfsdk:"suspend"`
 	KeepRuns       types.Int32             `tfsdk:"keep_runs"`
 	Triggers       map[string]types.String `tfsdk:"triggers"`
@@ -74,7 +75,9 @@ func Definition() lifecycle.Definition[Model] {
 		Type:    "training_job",
 		Noun:    "Training job",
 		Schema:  attributes,
-		Owns:    []kube.Kind{kube.Job, kube.Service},
+		Owns:    []kube.Kind{kube.Job, kube.JobSet, kube.Service},
+		Mains:   []kube.Kind{kube.Job, kube.JobSet},
+		Main:    mainKind,
 		Follows: []kube.Kind{kube.Service},
 		Desired: desired,
 		Fields:  fields,
@@ -88,8 +91,8 @@ func Definition() lifecycle.Definition[Model] {
 		},
 		Replace:     replacing(),
 		ObjectName:  func(m *Model) string { return m.RunName.ValueString() },
-		Pods:        func(m *Model) string { return "batch.kubernetes.io/job-name=" + m.RunName.ValueString() },
-		Related:     []lifecycle.Related{{Kind: kube.QueuedWorkload, Selector: kube.WorkloadOf}},
+		Pods:        func(m *Model) string { return "batch.kubernetes.io/job-name=" + m.jobName() },
+		Related:     []lifecycle.Related{{Kind: kube.QueuedWorkload, Selector: kube.WorkloadOf}, {Kind: kube.Job, Selector: kube.JobsOf}},
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
 		Waits:       waits,
@@ -146,6 +149,13 @@ func jobAttributes() map[string]schema.Attribute {
 				"Set it to choose the name yourself, or to keep the name of an imported Job; changing it makes a new run. "+
 				"The hash is made anew only when what makes the run changes in meaning, never by a new version of the provider.", maxRunName),
 			Validators: []validator.String{diags.DNSSubdomain(), stringvalidator.LengthBetween(1, maxRunName)},
+		},
+		"engine": schema.StringAttribute{
+			Optional: true,
+			MarkdownDescription: "What runs the pods. `job` (default): a Kubernetes Job. `jobset`: a JobSet (`jobset.x-k8s.io/v1alpha2`) with one Job, `main`, for clusters whose queues and tools expect JobSets; " +
+				"it needs JobSet on the cluster, and all that concerns its Job makes a new run when it changes, `backoff_limit` and the number of nodes too. " +
+				"Attributes, status, waiting and explanations are the same. Changing it makes a new run.",
+			Validators: []validator.String{stringvalidator.OneOf(engineJob, engineJobSet)},
 		},
 		"triggers": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,

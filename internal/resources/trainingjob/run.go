@@ -38,7 +38,7 @@ func makers() []string {
 // judged are the makers of which only a look at the value tells whether they
 // make another run: they have a default, or move with another attribute.
 func judged() []string {
-	return []string{"restart_policy", "completion_mode", "completions", distributed.Root}
+	return []string{"restart_policy", "completion_mode", "completions", distributed.Root, "engine"}
 }
 
 // runName is the name of the run that a configuration makes. A test pins it:
@@ -56,10 +56,20 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 	if tree["completion_mode"] == string(batchv1.NonIndexedCompletion) {
 		delete(tree, "completion_mode")
 	}
+	if tree["engine"] == engineJob {
+		delete(tree, "engine")
+	}
+	if inJobSet(inputs) {
+		for _, n := range frozenInJobSet() {
+			if v := canonical(inputs[n], false); v != nil {
+				tree[n] = v
+			}
+		}
+	}
 	if resizable(inputs) {
 		delete(tree, "completions")
 	}
-	if gang := distributed.Frozen(inputs[distributed.Root]); gang != nil {
+	if gang := distributed.Frozen(inputs[distributed.Root]); gang != nil && !inJobSet(inputs) {
 		tree[distributed.Root] = canonicalMap(gang, false)
 	}
 	if p := frozenPatch(inputs["patch"]); len(p) > 0 {
@@ -90,13 +100,16 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	}
 	names := append(makers(), "name", "run_name", "patch")
 	inputs := make(map[string]attr.Value, len(names))
-	for _, n := range append(slices.Clone(names), "parallelism") {
+	for _, n := range append(slices.Clone(names), frozenInJobSet()...) {
 		var v attr.Value
 		p.Diagnostics.Append(p.Config.GetAttribute(ctx, path.Root(n), &v)...)
 		inputs[n] = v
 	}
 	if p.Diagnostics.HasError() {
 		return
+	}
+	if inJobSet(inputs) {
+		names = append(names, frozenInJobSet()...)
 	}
 	unknown := unknownInputs(names, inputs)
 	declared := !inputs["run_name"].IsNull()
@@ -143,12 +156,20 @@ func replaceByValue(ctx context.Context, p *lifecycle.Planning[Model], inputs ma
 	var priorPatch attr.Value
 	p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root("patch"), &priorPatch)...)
 	changed := false
-	for n, meaning := range map[string]func(types.String) string{"restart_policy": jobspec.RestartPolicy, "completion_mode": jobspec.CompletionMode} {
+	for n, meaning := range map[string]func(types.String) string{"restart_policy": jobspec.RestartPolicy, "completion_mode": jobspec.CompletionMode, "engine": engineMeant} {
 		var prior types.String
 		p.Diagnostics.Append(p.State.GetAttribute(ctx, path.Root(n), &prior)...)
 		if v, ok := inputs[n].(types.String); ok && !v.IsUnknown() && meaning(v) != meaning(prior) {
 			p.RequiresReplace.Append(path.Root(n))
 			changed = true
+		}
+	}
+	if inJobSet(inputs) {
+		for _, n := range append(frozenInJobSet(), "completions", distributed.Root) {
+			if p.Changed(path.Root(n)) {
+				p.RequiresReplace.Append(path.Root(n))
+				changed = true
+			}
 		}
 	}
 	if p.Changed(path.Root("completions")) && !resizable(inputs) {

@@ -32,7 +32,7 @@ const (
 // ready judges a run against a level of wait_for. FailureTarget and
 // SuccessCriteriaMet are not the end: pods are still stopping.
 func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
-	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
+	job, err := runOf(seen.Live, seen.Related)
 	if err != nil || job == nil {
 		return wait.Of(wait.Progressing, phasePending, "", "The Job does not exist yet")
 	}
@@ -167,7 +167,7 @@ func podsOf(job *batchv1.Job, pods []corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
 	for i := range pods {
 		owner := metav1.GetControllerOf(&pods[i])
-		if owner == nil || owner.UID == job.UID {
+		if owner == nil || owner.UID == job.UID || pods[i].Labels[kube.JobSetUIDLabel] == string(job.UID) {
 			out = append(out, &pods[i])
 		}
 	}
@@ -210,7 +210,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if m.Results.IsNull() || m.Results.IsUnknown() {
 		m.Results = types.MapNull(resultType)
 	}
-	job, err := kube.Typed[batchv1.Job](seen.Live, kube.Job.Kind)
+	job, err := runOf(seen.Live, seen.Related)
 	if err != nil || job == nil {
 		return undecodable(err)
 	}

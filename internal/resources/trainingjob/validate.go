@@ -102,7 +102,15 @@ func queueAt() path.Path { return path.Root("scheduling").AtName("queue") }
 // needs are the kinds a run asks for that not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	var out []lifecycle.Need
-	var queue types.String
+	var queue, engine types.String
+	if !plan.GetAttribute(ctx, path.Root("engine"), &engine).HasError() && engine.ValueString() == engineJobSet {
+		out = append(out, lifecycle.Need{Kind: kube.JobSet, Missing: diags.Message{
+			Summary:  "This cluster has no JobSet API",
+			Happened: "engine = \"jobset\" needs " + kube.JobSet.APIVersion() + ", which this cluster does not serve.",
+			Do:       "Install JobSet (https://jobset.sigs.k8s.io); if this very configuration installs it, apply that part first, with -target. Or remove engine: a Job runs everywhere.",
+			At:       path.Root("engine"),
+		}})
+	}
 	if !plan.GetAttribute(ctx, queueAt(), &queue).HasError() && queue.ValueString() != "" {
 		out = append(out, lifecycle.Need{Kind: kube.LocalQueue, Optional: true, Missing: diags.Message{
 			Summary:  "This cluster has no Kueue, so no queue holds the run back",
