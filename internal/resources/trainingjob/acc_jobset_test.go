@@ -1,8 +1,11 @@
 package trainingjob_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	tfconfig "github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -14,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 )
 
 // jobSets are the JobSets of the namespace.
@@ -80,4 +84,49 @@ func TestAccEngineJobSetFails(t *testing.T) {
 		ConfigDirectory: tfconfig.TestNameDirectory(),
 		ExpectError:     words("failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", "untaint"),
 	})
+}
+
+// A JobSet that kubectl made, of more Jobs than one, becomes a resource without
+// loss: the generated configuration changes nothing, and a label can be changed.
+func TestAccEngineJobSetImport(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client, err := dynamic.NewForConfig(s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile("testdata/TestAccEngineJobSetImport/jobset.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := &unstructured.Unstructured{}
+	decode(t, string(raw), &theirs.Object)
+	before, err := client.Resource(kube.JobSet.GVR()).Namespace(s.Namespace).Create(t.Context(), theirs, metav1.CreateOptions{FieldManager: "kubectl-create"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cli := testkit.NewCLI(t, "testdata/TestAccEngineJobSetImport", "namespace", s.Namespace)
+	if out := cli.Plan("-generate-config-out=generated.tf"); out.Code == 1 || !out.Says("1 to import, 0 to add, 0 to change, 0 to destroy") {
+		t.Fatal(out)
+	}
+	generated, err := os.ReadFile(cli.Dir + "/generated.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cli.MustApply()
+	cli.Write("generated.tf", []byte(strings.ReplaceAll(string(generated), `"vision"`, `"language"`)))
+	cli.MustApply()
+	if out := cli.Plan(); out.Code != 0 {
+		t.Errorf("the plan after the change: %s", out)
+	}
+	after := s.jobSets(client)[0]
+	if after.GetUID() != before.GetUID() || after.GetLabels()["team"] != "language" {
+		t.Errorf("uid %s (was %s), labels %v", after.GetUID(), before.GetUID(), after.GetLabels())
+	}
+	if d := cmp.Diff(before.Object["spec"], after.Object["spec"]); d != "" {
+		t.Error(d)
+	}
+	if out := cli.Destroy(); out.Code != 0 || len(s.jobSets(client)) != 0 {
+		t.Errorf("%d JobSets are left: %s", len(s.jobSets(client)), out)
+	}
 }
