@@ -42,6 +42,7 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 		}
 	}
 	m.Model, ds = podspec.AdoptLike(template, was)
+	m.AdoptQueue(set.Labels)
 	m.Replicas = stated(set.Spec.Replicas, 1, like.Replicas)
 	m.RevisionHistoryLimit = stated(set.Spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit)
 	m.MinReadySeconds = stated(&set.Spec.MinReadySeconds, 0, like.MinReadySeconds)

@@ -20,6 +20,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -61,7 +62,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 		ds.Append(tds...)
 		spec.WithVolumeClaimTemplates(claim)
 	}
-	out := []runtime.ApplyConfiguration{appsac.StatefulSet(m.Name.ValueString(), m.Namespace.ValueString()).WithSpec(spec)}
+	out := []runtime.ApplyConfiguration{appsac.StatefulSet(m.Name.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec)}
 	if s := service(m); s != nil {
 		out = append(out, s)
 	}
@@ -77,7 +78,9 @@ func selectorOf(m *Model) map[string]string {
 }
 
 // selector is selectorOf as a label selector.
-func selector(m *Model) string { return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selectorOf(m)}) }
+func selector(m *Model) string {
+	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selectorOf(m)})
+}
 
 // makesService reports whether the headless Service is this resource's.
 func makesService(m *Model) bool { return m.HeadlessService.IsNull() || m.HeadlessService.ValueBool() }
@@ -172,6 +175,7 @@ func plain(in map[string]types.String) map[string]string {
 func fields(m *Model) diags.Fields {
 	set := kube.StatefulSet.Kind
 	f := m.Fields(path.Empty(), set, "spec", "template")
+	f.Merge(podspec.QueueField(path.Empty(), set))
 	for k := range selectorOf(m) {
 		f.Add(selectorPath, set, "spec", "template", "metadata", "labels", k)
 	}
