@@ -41,7 +41,7 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 		},
 		"IgnoresSIGTERM": {"failed: the Job ran longer than its deadline", "active_deadline_seconds = 10", tainted},
 		"Rank": {
-			"failed: container main exited with code 42", "(index 1)", "asked to exit with 42", tainted,
+			"rank 1: container main exited with code 42", "(rank 1)", "asked to exit with 42", tainted,
 		},
 		"Liveness": {"failed: the liveness probe of container main failed", "liveness_probe =", "It has ended", "connection refused", tainted},
 	} {
