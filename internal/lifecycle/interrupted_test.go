@@ -120,12 +120,11 @@ func TestKilledAnywhere(t *testing.T) {
 func TestLeftBehindWithAnotherConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	api := fakeapi.New(t)
-	const patch = 4 // cluster, object, pods, patch
-	dead := newProcess(t, api, &process{killAt: patch, after: true})
+	dead := newProcess(t, api, &process{atWrite: true, after: true})
 	dead.Apply(t.Context(), config())
 	dead.client.Close()
 	if api.Get("Job", "default", "one") == nil {
-		t.Fatal("the fourth request is not the one that makes the Job")
+		t.Fatal("the first write is not the one that makes the Job")
 	}
 	out := newWorkspace(t, api).Apply(t.Context(), config(map[string]any{"image": "busybox:2"}))
 	if !strings.Contains(out.Errors(), "interrupted") || !strings.Contains(out.Errors(), "terraform import") {
@@ -136,8 +135,7 @@ func TestLeftBehindWithAnotherConfigurationIsRefused(t *testing.T) {
 func TestLeftBehindAndFailedIsRefused(t *testing.T) {
 	t.Parallel()
 	api := fakeapi.New(t)
-	const patch = 4 // cluster, object, pods, patch
-	dead := newProcess(t, api, &process{killAt: patch, after: true})
+	dead := newProcess(t, api, &process{atWrite: true, after: true})
 	dead.Apply(t.Context(), config())
 	dead.client.Close()
 	api.Change("Job", "default", "one", "kube-controller-manager", func(o map[string]any) {
