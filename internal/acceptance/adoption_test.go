@@ -130,6 +130,14 @@ func adopt(t *testing.T, acc *testkit.Acceptance, objects []manifest) {
 type edit func(o *unstructured.Unstructured, attributes map[string]any)
 
 var edits = map[string][]edit{
+	"CronJob": {
+		change("schedule", "0 5 * * *", "spec", "schedule"),
+		change("starting_deadline_seconds", int64(600), "spec", "startingDeadlineSeconds"),
+		remove("successful_jobs_history_limit", int64(3), "spec", "successfulJobsHistoryLimit"),
+		remove("failed_jobs_history_limit", int64(1), "spec", "failedJobsHistoryLimit"),
+		oneLabelLess,
+		annotate,
+	},
 	"Job": {
 		change("active_deadline_seconds", int64(172800), "spec", "activeDeadlineSeconds"),
 		remove("ttl_seconds_after_finished", nil, "spec", "ttlSecondsAfterFinished"),

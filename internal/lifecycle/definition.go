@@ -70,6 +70,12 @@ type Definition[M any] struct {
 
 	// ObjectName is the name of the main object when it is not "name".
 	ObjectName func(m *M) string
+	// Controls are kinds of objects that the main object makes and controls, for
+	// Observe to look at.
+	Controls []kube.Kind
+	// Notice is a warning that every refresh gives while the state is as it is; an
+	// empty message is none.
+	Notice func(m *M) diags.Message
 	// Outdated reports whether a pod is of an earlier revision of the main object:
 	// what is wrong with it does not end a wait.
 	Outdated func(live kube.Live, p *corev1.Pod) bool
@@ -155,6 +161,9 @@ type Seen struct {
 	Related []*kube.Object
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
+	// Controlled are the objects of Definition.Controls that the main object
+	// controls; nil when they were not asked for.
+	Controlled []*kube.Object
 	// Log is the end of the log that Definition.Log asks for, of the newest pod;
 	// nil when there is none, or it could not be read. It is there for Observe only.
 	Log *string

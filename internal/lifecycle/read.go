@@ -88,6 +88,9 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		quiet = quiet && live[ref] != nil && fingerprint(o) == mem.fingerprint(ref)
 	}
 	quiet = quiet && fingerprintAll(r.beside(ctx, client, live[refs[0]])) == mem.Beside
+	if quiet {
+		resp.Diagnostics.Append(r.noticed(ctx, s, req.State.Raw)...)
+	}
 	if quiet && r.def.Vanished == nil {
 		return
 	}
@@ -112,7 +115,24 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	resp.State.Raw = raw
+	resp.Diagnostics.Append(r.noticed(ctx, s, raw)...)
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+}
+
+// noticed is what the definition has to say of a state at each refresh.
+func (r *Resource[M, P]) noticed(ctx context.Context, s schema.Schema, raw tftypes.Value) diag.Diagnostics {
+	if r.def.Notice == nil {
+		return nil
+	}
+	m, ds := decode[M](ctx, s, raw)
+	if ds.HasError() {
+		return ds
+	}
+	if msg := r.def.Notice(m); msg.Summary != "" {
+		msg.Summary = clip(msg.Summary)
+		ds.Append(msg.Warning())
+	}
+	return ds
 }
 
 // restated is the state after a look at objects of which some exist. What mem
@@ -156,6 +176,7 @@ func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, liv
 	seen := Seen{Live: byKey(live), Now: r.clock.Now()}
 	main := r.main(m)
 	seen.Related = r.beside(ctx, client, live[main])
+	seen.Controlled = r.controlled(ctx, client, main, live[main])
 	if main.Kind == kube.Pod {
 		seen.Pods = podsOf([]*kube.Object{live[main]})
 		return seen
@@ -184,6 +205,27 @@ func (r *Resource[M, P]) beside(ctx context.Context, client *kube.Client, main *
 		}
 		if found, err := client.ReadMatching(ctx, rel.Kind, main.GetNamespace(), rel.Selector(main)); err == nil {
 			out = append(out, found...)
+		}
+	}
+	return out
+}
+
+// controlled are the objects that the main object has made; nil when they are not
+// asked for, or may not be listed.
+func (r *Resource[M, P]) controlled(ctx context.Context, client *kube.Client, main kube.Ref, o *kube.Object) []*kube.Object {
+	if len(r.def.Controls) == 0 || o == nil {
+		return nil
+	}
+	out := []*kube.Object{}
+	for _, k := range r.def.Controls {
+		all, err := client.List(ctx, k, main.Namespace, "")
+		if err != nil {
+			return nil
+		}
+		for _, c := range all {
+			if by := kube.Controlled(c); by != nil && by.UID == o.GetUID() {
+				out = append(out, c)
+			}
 		}
 	}
 	return out

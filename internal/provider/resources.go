@@ -9,6 +9,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingschedule"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/volumeclaim"
 )
 
@@ -19,6 +20,7 @@ func Resources() []func() resource.Resource {
 		shardedservice.New,
 		storageclass.New,
 		trainingjob.New,
+		trainingschedule.New,
 		volumeclaim.New,
 	}
 }

@@ -179,6 +179,7 @@ func fields(m *Model) diags.Fields {
 	for k := range selectorOf(m) {
 		f.Add(selectorPath, set, "spec", "template", "metadata", "labels", k)
 	}
+	f.Merge(podspec.QueueField(path.Empty(), set))
 	f.Add(selectorPath, set, "spec", "selector")
 	f.Add(path.Root("replicas"), set, "spec", "replicas")
 	f.Add(path.Root("start_ordinal"), set, "spec", "ordinals")

@@ -75,18 +75,18 @@ const (
 
 // What null stands for.
 const (
-	rolling     = string(appsv1.RollingUpdateStatefulSetStrategyType)
-	onDelete    = string(appsv1.OnDeleteStatefulSetStrategyType)
-	ordered     = string(appsv1.OrderedReadyPodManagement)
-	parallel    = string(appsv1.ParallelPodManagement)
-	retain      = string(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
-	remove      = string(appsv1.DeletePersistentVolumeClaimRetentionPolicyType)
-	access      = string(corev1.ReadWriteOnce)
-	filesystem  = string(corev1.PersistentVolumeFilesystem)
-	revisions   = 10
-	maxName     = 52 // the pods' names, and the label that holds their revision, are longer
-	component   = "sharded-service"
-	nameKey     = "app.kubernetes.io/name"
+	rolling      = string(appsv1.RollingUpdateStatefulSetStrategyType)
+	onDelete     = string(appsv1.OnDeleteStatefulSetStrategyType)
+	ordered      = string(appsv1.OrderedReadyPodManagement)
+	parallel     = string(appsv1.ParallelPodManagement)
+	retain       = string(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	remove       = string(appsv1.DeletePersistentVolumeClaimRetentionPolicyType)
+	access       = string(corev1.ReadWriteOnce)
+	filesystem   = string(corev1.PersistentVolumeFilesystem)
+	revisions    = 10
+	maxName      = 52 // the pods' names, and the label that holds their revision, are longer
+	component    = "sharded-service"
+	nameKey      = "app.kubernetes.io/name"
 	componentKey = "app.kubernetes.io/component"
 )
 
@@ -162,7 +162,7 @@ func ownAttributes() map[string]schema.Attribute {
 			Validators: []validator.String{diags.DNSLabel(), stringvalidator.LengthAtMost(maxName)},
 		},
 		"replicas": schema.Int32Attribute{
-			Optional: true,
+			Optional:            true,
 			MarkdownDescription: "How many pods there are; `0` stops all of them. Default: 1 at first, and then whatever an autoscaler or somebody sets. Changed in place: pods are added behind, or taken from, the last one.",
 			Validators:          []validator.Int32{int32validator.AtLeast(0)},
 		},

@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_training_schedule" "nightly" {
+  name      = "nightly"
+  namespace = var.namespace
+  schedule  = "0 0 31 2 *"
+  image     = "train:1"
+}
