@@ -86,6 +86,9 @@ func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRe
 }
 
 func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse {
+	if r.def.Notice != nil {
+		return nil // what there is to say of the state is said by Read
+	}
 	mem, keys := recallRaw(req.Private)
 	if mem.lost || len(mem.Objects) == 0 || len(keys) != 1 {
 		return nil // something to settle; other keys are the framework's, after an import
