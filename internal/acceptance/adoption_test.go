@@ -150,6 +150,8 @@ var edits = map[string][]edit{
 	"StatefulSet": {
 		change("min_ready_seconds", int64(2), "spec", "minReadySeconds"),
 		remove("revision_history_limit", int64(10), "spec", "revisionHistoryLimit"),
+		unawaited,
+		rolling,
 		oneLabelLess,
 		annotate,
 	},
@@ -198,17 +200,36 @@ func backoff(o *unstructured.Unstructured, attributes map[string]any) {
 	}
 }
 
+// unawaited leaves out the wait: images and nodes of real manifests are not here.
+func unawaited(_ *unstructured.Unstructured, attributes map[string]any) {
+	attributes["wait_for"] = "created"
+}
+
+// rolling is what the server writes out where nobody says how to update.
+func rolling(o *unstructured.Unstructured, _ map[string]any) {
+	strategy, _, _ := unstructured.NestedMap(o.Object, "spec", "updateStrategy")
+	if strategy["type"] == "RollingUpdate" && strategy["rollingUpdate"] == nil {
+		strategy["rollingUpdate"] = map[string]any{"partition": int64(0), "maxUnavailable": int64(1)}
+		if err := unstructured.SetNestedMap(o.Object, strategy, "spec", "updateStrategy"); err != nil {
+			panic(err)
+		}
+	}
+}
+
 // expandable says the opposite about expansion.
 func expandable(o *unstructured.Unstructured, attributes map[string]any) {
 	now, _, _ := unstructured.NestedBool(o.Object, "allowVolumeExpansion")
 	change("allow_volume_expansion", !now, "allowVolumeExpansion")(o, attributes)
 }
 
+// queueName is a label that an attribute of its own says.
+const queueName = "kueue.x-k8s.io/queue-name"
+
 // oneLabelLess drops the first label and changes the others; those of
 // controllers stay.
 func oneLabelLess(o *unstructured.Unstructured, attributes map[string]any) {
 	labels := o.GetLabels()
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(labels)), kube.IsGenerated)
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(labels)), func(k string) bool { return kube.IsGenerated(k) || k == queueName })
 	if len(keys) == 0 {
 		return
 	}

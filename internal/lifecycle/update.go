@@ -170,7 +170,8 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			remake = r.def.Recast((*M)(m), live)
 		}
 		if i > 0 || remake == nil {
-			kube.AsApplied(w.ref.Kind, w.obj, live)
+			kube.InOrder(w.obj, live)
+		kube.AsApplied(w.ref.Kind, w.obj, live)
 		}
 		uids[w.ref] = string(live.GetUID())
 	}

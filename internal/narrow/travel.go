@@ -56,10 +56,9 @@ func (t *travel) widen(v *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
 		return v
 	}
 	wide := v
-	value := narrow
 	if !t.form.bare(narrow) {
 		before := len(t.w.problems)
-		value = t.w.object(narrow, t.form.wide, t.form.parts, path.Empty())
+		value := t.w.object(narrow, t.form.wide, t.form.parts, path.Empty())
 		if len(t.w.problems) > before {
 			return v
 		}

@@ -70,7 +70,7 @@ func (m *Model) wrap(spec *batchac.JobSpecApplyConfiguration) runtime.ApplyConfi
 		return batchac.Job(name, namespace).WithLabels(m.QueueLabels()).WithSpec(spec)
 	}
 	set := crd.NewJobSet(name, namespace)
-	set.ObjectMetaApplyConfiguration.WithLabels(m.QueueLabels())
+	set.WithLabels(m.QueueLabels())
 	set.Spec.Suspend, set.Spec.TTLSecondsAfterFinished = spec.Suspend, spec.TTLSecondsAfterFinished
 	spec.Suspend, spec.TTLSecondsAfterFinished = nil, nil
 	// The ranks of a gang have the names they have without a JobSet.

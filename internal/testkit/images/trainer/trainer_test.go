@@ -171,8 +171,11 @@ func program(t *testing.T, until string, args ...string) *exec.Cmd {
 
 func exitCode(t *testing.T, cmd *exec.Cmd) int {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its exit code is asked for below
+		close(done)
+	}()
 	select {
 	case <-done:
 		return cmd.ProcessState.ExitCode()

@@ -1,0 +1,60 @@
+package kube_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+func TestInOrder(t *testing.T) {
+	t.Parallel()
+	const live = `
+spec:
+  initContainers: [{name: a}, {name: b}]
+  containers:
+  - name: side
+  - name: main
+    env: [{name: Z, value: "1"}, {name: A, value: $(Z)}]
+    volumeMounts: [{name: y, mountPath: /y}, {name: x, mountPath: /x}]
+  volumes: [{name: y, emptyDir: {}}, {name: x, emptyDir: {}}]
+  tolerations: [{key: b}, {key: a}]
+`
+	for name, tc := range map[string]struct{ wanted, want string }{
+		"all is there, in another order": {
+			`spec: {containers: [{name: main, env: [{name: A, value: $(Z)}, {name: Z, value: "1"}], volumeMounts: [{name: x, mountPath: /x}, {name: y, mountPath: /y}]}, {name: side}], volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}]}`,
+			`spec: {containers: [{name: side}, {name: main, env: [{name: Z, value: "1"}, {name: A, value: $(Z)}], volumeMounts: [{name: y, mountPath: /y}, {name: x, mountPath: /x}]}], volumes: [{name: y, emptyDir: {}}, {name: x, emptyDir: {}}]}`,
+		},
+		"a variable that changed may need another before it": {
+			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: Z, value: $(A)}]}]}`,
+			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: Z, value: $(A)}]}]}`,
+		},
+		"a volume more": {
+			`spec: {volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}, {name: z, emptyDir: {}}]}`,
+			`spec: {volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}, {name: z, emptyDir: {}}]}`,
+		},
+		"a volume less": {
+			`spec: {volumes: [{name: x, emptyDir: {}}]}`,
+			`spec: {volumes: [{name: x, emptyDir: {}}]}`,
+		},
+		"init containers run in their order": {
+			`spec: {initContainers: [{name: b}, {name: a}]}`,
+			`spec: {initContainers: [{name: b}, {name: a}]}`,
+		},
+		"lists without keys stay": {
+			`spec: {tolerations: [{key: a}, {key: b}]}`,
+			`spec: {tolerations: [{key: a}, {key: b}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wanted := &unstructured.Unstructured{Object: fromYAML(t, tc.wanted)}
+			kube.InOrder(wanted, &unstructured.Unstructured{Object: fromYAML(t, live)})
+			if diff := cmp.Diff(fromYAML(t, tc.want), wanted.Object); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
