@@ -31,7 +31,7 @@ func listInOrder(field string, wanted, live []any) []any {
 	out := make([]any, 0, len(wanted))
 	for _, e := range live {
 		w, has := find(field, wanted, elementKey(field, e))
-		if !has || field == "env" && !Same(w, e) {
+		if !has || field == "env" && !says(e, w) {
 			// A variable may come to use another, which must stand before it.
 			return wanted
 		}
@@ -41,4 +41,11 @@ func listInOrder(field string, wanted, live []any) []any {
 		return wanted // their order is what they do
 	}
 	return out
+}
+
+// says reports whether live says all that wanted does.
+func says(live, wanted any) bool {
+	w, ok := wanted.(map[string]any)
+	l, both := live.(map[string]any)
+	return ok && both && len(Drift(w, l)) == 0
 }

@@ -17,19 +17,22 @@ spec:
   containers:
   - name: side
   - name: main
-    env: [{name: Z, value: "1"}, {name: A, value: $(Z)}]
+    env:
+    - {name: IP, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: status.podIP}}}
+    - {name: Z, value: "1"}
+    - {name: A, value: $(Z)}
     volumeMounts: [{name: y, mountPath: /y}, {name: x, mountPath: /x}]
   volumes: [{name: y, emptyDir: {}}, {name: x, emptyDir: {}}]
   tolerations: [{key: b}, {key: a}]
 `
 	for name, tc := range map[string]struct{ wanted, want string }{
 		"all is there, in another order": {
-			`spec: {containers: [{name: main, env: [{name: A, value: $(Z)}, {name: Z, value: "1"}], volumeMounts: [{name: x, mountPath: /x}, {name: y, mountPath: /y}]}, {name: side}], volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}]}`,
-			`spec: {containers: [{name: side}, {name: main, env: [{name: Z, value: "1"}, {name: A, value: $(Z)}], volumeMounts: [{name: y, mountPath: /y}, {name: x, mountPath: /x}]}], volumes: [{name: y, emptyDir: {}}, {name: x, emptyDir: {}}]}`,
+			`spec: {containers: [{name: main, env: [{name: A, value: $(Z)}, {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: Z, value: "1"}], volumeMounts: [{name: x, mountPath: /x}, {name: y, mountPath: /y}]}, {name: side}], volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}]}`,
+			`spec: {containers: [{name: side}, {name: main, env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: Z, value: "1"}, {name: A, value: $(Z)}], volumeMounts: [{name: y, mountPath: /y}, {name: x, mountPath: /x}]}], volumes: [{name: y, emptyDir: {}}, {name: x, emptyDir: {}}]}`,
 		},
 		"a variable that changed may need another before it": {
-			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: Z, value: $(A)}]}]}`,
-			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: Z, value: $(A)}]}]}`,
+			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: IP, value: x}, {name: Z, value: $(A)}]}]}`,
+			`spec: {containers: [{name: side}, {name: main, env: [{name: A, value: "1"}, {name: IP, value: x}, {name: Z, value: $(A)}]}]}`,
 		},
 		"a volume more": {
 			`spec: {volumes: [{name: x, emptyDir: {}}, {name: y, emptyDir: {}}, {name: z, emptyDir: {}}]}`,
