@@ -69,11 +69,16 @@ var defaults = map[[2]string]any{
 	{"rollingUpdate", "maxUnavailable"}:                     int64(1),
 
 	// What JobSet's webhook fills in.
-	{"replicatedJobs", "groupName"}:         "default",
-	{"replicatedJobs", "replicas"}:          int64(1),
-	{"network", "enableDNSHostnames"}:       true,
-	{"network", "publishNotReadyAddresses"}: true,
-	{"startupPolicy", "startupPolicyOrder"}: "AnyOrder",
+	{"replicatedJobs", "groupName"}:           "default",
+	{"replicatedJobs", "replicas"}:            int64(1),
+	{"network", "enableDNSHostnames"}:         true,
+	{"network", "publishNotReadyAddresses"}:   true,
+	{"startupPolicy", "startupPolicyOrder"}:   "AnyOrder",
+	{"spec", "progressDeadlineSeconds"}:       int64(600),
+	{"strategy", "type"}:                      "RollingUpdate",
+	{"spec", "externalTrafficPolicy"}:         "Cluster",
+	{"spec", "allocateLoadBalancerNodePorts"}: true,
+	{"clientIP", "timeoutSeconds"}:            int64(10800),
 }
 
 // lastApplied is kubectl's note on what it applied.
@@ -82,7 +87,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // generated are labels and annotations that controllers and kubectl put on
 // objects and pod templates.
 var generated = []string{
-	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash",
+	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash", "deployment.kubernetes.io/",
 	"kueue.x-k8s.io/podset", "kueue.x-k8s.io/cluster-queue-name", "kueue.x-k8s.io/local-queue-name", "kueue.x-k8s.io/workload",
 	lastApplied, "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
 }
@@ -96,6 +101,9 @@ func IsGenerated(key string) bool {
 	}
 	return false
 }
+
+// quarters are what a Deployment may have too many and too few in a rollout.
+var quarters = map[string]any{"maxSurge": "25%", "maxUnavailable": "25%"}
 
 // defaultBackoffLimit is that of a Job whose indexes have no limits of their own.
 const defaultBackoffLimit = 6
@@ -150,7 +158,15 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		// Only what is stored inside another object has one that is compared.
 		return slices.Contains(at, "volumeClaimTemplates")
 	case "restartPolicy":
-		return k == StatefulSet && value == "Always" && len(at) == 4 // of the pod, not of a container
+		return (k == StatefulSet || k == Deployment) && value == "Always" && len(at) == 4 // of the pod, not of a container
+	case "strategy":
+		return k == Deployment && reflect.DeepEqual(value, map[string]any{"type": "RollingUpdate", "rollingUpdate": quarters})
+	case "rollingUpdate":
+		return k == Deployment && reflect.DeepEqual(value, quarters)
+	case "maxSurge", "maxUnavailable":
+		return k == Deployment && value == quarters[field]
+	case "replicas":
+		return k == Deployment && len(at) == 2 && isNumberPair(int64(1), value)
 	case "dataSource":
 		ref, ok := parent["dataSourceRef"].(map[string]any)
 		return ok && reflect.DeepEqual(ref, value)
@@ -168,6 +184,9 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 // Service: what follows from others, and what the networks of the cluster decide.
 func isServiceDefault(at []string, parent map[string]any, value any) bool {
 	switch last(at) {
+	case "clusterIP":
+		// The server gives an address and keeps it; a headless Service is asked for.
+		return value != "None"
 	case "clusterIPs":
 		return reflect.DeepEqual(value, []any{parent["clusterIP"]})
 	case "ipFamilies", "ipFamilyPolicy":

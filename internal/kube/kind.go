@@ -21,6 +21,7 @@ type Kind struct {
 // The kinds that mlk writes.
 var (
 	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
+	Deployment            = Kind{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Namespaced: true}
 	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	JobSet                = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
 	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
@@ -51,7 +52,8 @@ var frozen = map[Kind][][]string{
 		{"spec", "failurePolicy"},
 		{"spec", "managedBy"},
 	},
-	Pod: {{"spec"}},
+	Deployment: {{"spec", "selector"}},
+	Pod:        {{"spec"}},
 	StatefulSet: {
 		{"spec", "selector"},
 		{"spec", "serviceName"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,6 +36,8 @@ type vantage[M any, P based[M]] struct {
 	// related are the watches of Definition.Related, nil where there is nothing to
 	// look for.
 	related []*kube.Watching
+	// beside are the watches of what the definition looks at beside the object.
+	beside []besideWatch
 	// last is the main object as last seen, floor the resource version of the
 	// own write the watch has to catch up with.
 	last  *kube.Object
@@ -46,6 +49,12 @@ type vantage[M any, P based[M]] struct {
 	ever map[types.UID]corev1.Pod
 	// evicted are the pods that were ended to be made anew.
 	evicted map[types.UID]bool
+}
+
+// besideWatch is one of Definition.Beside.
+type besideWatch struct {
+	Look
+	*kube.Watching
 }
 
 // watch starts to look. live is the main object as the last write returned it.
@@ -60,6 +69,9 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
 		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
 	}
+	for _, l := range w.r.looks(P(w.model)) {
+		v.beside = append(v.beside, besideWatch{l, w.client.Watch(l.Kind, ref.Namespace, v.woken)})
+	}
 	_ = level
 	return v
 }
@@ -70,12 +82,24 @@ func (v *vantage[M, P]) stop() {
 			w.Stop()
 		}
 	}
+	for _, b := range v.beside {
+		b.Stop()
+	}
 }
 
 // look returns what is to be seen now. A watch that is broken or forbidden is
 // replaced by a read.
 func (v *vantage[M, P]) look(ctx context.Context) Seen {
-	seen := Seen{Live: kube.Live{}, Now: v.r.clock.Now()}
+	seen := Seen{Live: kube.Live{}, Now: v.r.clock.Now(), Beside: map[string][]*kube.Object{}}
+	for _, b := range v.beside {
+		switch found, err := b.Matching(b.Selector); {
+		case !b.Healthy() || err != nil: // without the right to see them there is less to tell
+		case !b.Ready():
+			seen.Beside[b.Kind.Kind] = []*kube.Object{}
+		default:
+			seen.Beside[b.Kind.Kind] = found
+		}
+	}
 	switch o := v.main.Get(v.ref.Namespace, v.ref.Name); {
 	case !v.main.Healthy():
 		if o, err := v.client.Get(ctx, v.ref); err == nil {
@@ -103,7 +127,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	}
 	if v.pods != nil {
 		if objects, err := v.pods.Matching(v.selector); err == nil {
-			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.uid))
+			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.ref.Name, v.uid))
 			v.recallPods(seen.Pods)
 		}
 	}
@@ -144,7 +168,7 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 	if v.ever == nil {
 		v.ever = map[types.UID]corev1.Pod{}
 	}
-	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.uid)
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid)
 	for _, p := range append(departed, now...) {
 		v.ever[p.UID] = p
 	}
@@ -153,7 +177,7 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 // withDeparted adds the pods that have succeeded and are gone: what they
 // reported is still true when their Job is collected at once.
 func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
-	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.uid) {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid) {
 		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
 		if p.Status.Phase == corev1.PodSucceeded && !present {
 			pods = append(pods, p)
@@ -178,7 +202,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	}
 	known := maps.Clone(v.ever)
 	fresh := map[types.UID]bool{}
-	seen.Pods = ownPods(podsOf(objects), v.uid)
+	seen.Pods = ownPods(podsOf(objects), v.ref.Name, v.uid)
 	for _, p := range seen.Pods {
 		fresh[p.UID] = true
 	}
@@ -190,7 +214,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 		if err != nil {
 			return wait.Of(wait.Done, "", "", "")
 		}
-		pods := ownPods(podsOf(now), v.uid)
+		pods := ownPods(podsOf(now), v.ref.Name, v.uid)
 		v.recallPods(pods)
 		behind := func(p corev1.Pod) bool {
 			_, known := known[p.UID]
@@ -267,14 +291,16 @@ func (v *vantage[M, P]) take(o *kube.Object) {
 	v.last, v.gone = o, false
 }
 
-// ownPods keeps the pods controlled by the object with that uid: an earlier
-// object of the same name may have left some.
-func ownPods(pods []corev1.Pod, uid string) []corev1.Pod {
+// ownPods keeps the pods controlled by the object with that name and uid: an
+// earlier object of the same name may have left some. A Deployment has its pods
+// through ReplicaSets, whose names are its own and the hash that the pods bear.
+func ownPods(pods []corev1.Pod, name, uid string) []corev1.Pod {
 	var out []corev1.Pod
 	for _, p := range pods {
 		mine := len(p.OwnerReferences) == 0
 		for _, ref := range p.OwnerReferences {
-			mine = mine || string(ref.UID) == uid
+			mine = mine || string(ref.UID) == uid ||
+				ref.Kind == kube.ReplicaSet.Kind && ref.Name == name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 		}
 		mine = mine || uid != "" && p.Labels[kube.JobSetUIDLabel] == uid // of its Jobs
 		if mine {
@@ -328,6 +354,9 @@ func (v *vantage[M, P]) eventsOf(seen Seen) []corev1.Event {
 func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	level := w.r.level(P(w.model))
 	first := Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
+	if w.r.def.Beside != nil {
+		first = w.r.look(ctx, w.client, P(w.model), w.live)
+	}
 	if w.r.judge(w.model, first).Outcome == wait.Done {
 		w.seen = first
 		w.mem.Pending = false
@@ -403,7 +432,7 @@ func (w *writer[M, P]) current(pods []corev1.Pod) []corev1.Pod {
 	if w.r.def.Outdated == nil {
 		return pods
 	}
-	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return w.r.def.Outdated(w.seen.Live, &p) })
+	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return w.r.def.Outdated(w.seen, &p) })
 }
 
 // evidence is what the watches showed.
@@ -432,7 +461,7 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 			target.Seen = evidence.Pods
 		}
 		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
-		evidence.Pods = ownPods(evidence.Pods, w.uidOf(main))
+		evidence.Pods = w.current(ownPods(evidence.Pods, main.Name, w.uidOf(main)))
 	}
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
@@ -556,13 +585,21 @@ func (t telling[M, P]) places(f diagnose.Finding) [][]string {
 }
 
 func (t telling[M, P]) stands() string {
+	out := ""
 	switch {
 	case t.keep:
-		return "The object is left as it is and recorded in the state (on_failure = \"keep\"); the next plan waits for it again."
+		out = "The object is left as it is and recorded in the state (on_failure = \"keep\"); the next plan waits for it again."
 	case t.w.creating:
 		return "The object exists and is recorded in the state. " + tainted(t.w.r.address())
+	default:
+		out = "The object exists and is recorded in the state; the next plan waits for it again."
 	}
-	return "The object exists and is recorded in the state; the next plan waits for it again."
+	if t.w.r.def.Serving != nil && !t.w.creating {
+		if serving := t.w.r.def.Serving(t.w.model, t.w.seen); serving != "" {
+			out = serving + " " + out
+		}
+	}
+	return out
 }
 
 func (t telling[M, P]) patience() string {

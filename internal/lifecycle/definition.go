@@ -76,9 +76,6 @@ type Definition[M any] struct {
 	// Notice is a warning that every refresh gives while the state is as it is; an
 	// empty message is none.
 	Notice func(m *M) diags.Message
-	// Outdated reports whether a pod is of an earlier revision of the main object:
-	// what is wrong with it does not end a wait.
-	Outdated func(live kube.Live, p *corev1.Pod) bool
 	// Pods is the label selector of the pods that belong to the main object, in
 	// its namespace. Of those only the ones count that it controls, and those that
 	// nobody does. A main object that is a pod itself needs none.
@@ -89,6 +86,17 @@ type Definition[M any] struct {
 	// Related are objects that others make for the main one and that tell how it
 	// fares: the Workload of a queue. They are looked at and never written.
 	Related []Related
+	// Beside are the objects of others that Ready and Observe look at: those that
+	// the cluster makes of the resource's own.
+	Beside func(m *M) []Look
+	// Outdated reports whether a pod is of an earlier revision of the main object:
+	// what is wrong with it does not end a wait.
+	Outdated func(seen Seen, p *corev1.Pod) bool
+	// Serving says what goes on working after an update that failed; "" for nothing.
+	Serving func(m *M, seen Seen) string
+	// Moving are the computed attributes that an update may change as it does
+	// status, and that are not known before.
+	Moving []string
 	// PodTemplate is where the pod template is: "Job", "spec", "template".
 	PodTemplate []string
 	// Trusts reports whether at this level of wait_for the cluster's own
@@ -114,9 +122,17 @@ type Definition[M any] struct {
 	// by making it anew around what it controls; nil when there is no need. live
 	// is the main object.
 	Recast func(m *M, live *kube.Object) *Recast
+	// Takes names the fields of the live main object that an update has to own before
+	// it can write what is wanted: those that it is to remove although nobody owns
+	// them, because the server filled them in.
+	Takes func(m *M, live kube.Live) [][]string
 	// Refused puts into the user's words what the server said when it refused a
 	// write for a reason no field stands for. An empty message adds nothing.
 	Refused func(m *M, said string) diags.Message
+	// Companion finds, among all objects of an owned kind in the namespace, the one
+	// that belongs to a main object that is imported, whatever it is called; nil
+	// when none does.
+	Companion func(main *kube.Object, k kube.Kind, all []*kube.Object) *kube.Object
 	// Follows lists the owned kinds whose objects go with the main object: they
 	// bear a reference to it, so that the cluster deletes them when the main object
 	// is collected without us. The main object's kind is none of them.
@@ -151,6 +167,13 @@ type Timeouts struct {
 	Levels map[string]time.Duration
 }
 
+// Look says which objects of a kind, in the namespace of the main object, are to
+// be seen beside it.
+type Look struct {
+	Kind     kube.Kind
+	Selector string
+}
+
 // Seen is what the cluster showed of a resource at one moment.
 type Seen struct {
 	// Live are the owned objects that exist.
@@ -159,6 +182,9 @@ type Seen struct {
 	Pods []corev1.Pod
 	// Related are the objects Definition.Related selects, as far as they may be read.
 	Related []*kube.Object
+	// Beside are the objects that Definition.Beside asks for, by kind; a kind that
+	// could not be read has no entry.
+	Beside map[string][]*kube.Object
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
 	// Controlled are the objects of Definition.Controls that the main object

@@ -470,3 +470,24 @@ func unmarshal(t *testing.T, v *tfprotov6.DynamicValue, typ tftypes.Type) tftype
 	}
 	return out
 }
+
+// An object that somebody else has made is not taken because an update would like
+// to have one of its name.
+func TestUpdateTakesNobodysObject(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	w := duos(t, fakeapi.New(t))
+	if out := w.Apply(ctx, map[string]any{"name": "one", "image": "busybox:1"}); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	w.api.Put(&kube.Object{Object: map[string]any{
+		"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": map[string]any{"name": "data", "namespace": "default"}, "spec": map[string]any{"accessModes": []any{"ReadWriteMany"}},
+	}})
+	out := w.Apply(ctx, map[string]any{"name": "one", "image": "busybox:1", "claim": "data"})
+	if want := "PersistentVolumeClaim default/data already exists and is not managed by this resource"; !strings.Contains(out.Errors(), want) {
+		t.Errorf("got %q, want %q", out.Errors(), want)
+	}
+	if o := w.api.Get("PersistentVolumeClaim", "default", "data"); o.GetLabels()[lifecycle.OwnerLabel] != "" {
+		t.Errorf("it was taken: %v", o.GetLabels())
+	}
+}

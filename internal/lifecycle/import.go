@@ -108,7 +108,7 @@ func (r *Resource[M, P]) importable(ctx context.Context, client *kube.Client, re
 // takeOver makes the model of a live object and of those beside it that the
 // model asks for and that exist, with everything that no attribute says in patch.
 func (r *Resource[M, P]) takeOver(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) (*M, map[kube.Ref]*kube.Object, diag.Diagnostics) {
-	objects := map[kube.Ref]*kube.Object{ref: live}
+	objects := r.companions(ctx, client, ref, live)
 	for {
 		model, want, ds := r.understand(ctx, ref, byKey(objects))
 		if ds.HasError() {
@@ -132,6 +132,55 @@ func (r *Resource[M, P]) takeOver(ctx context.Context, client *kube.Client, ref 
 			return model, objects, ds
 		}
 	}
+}
+
+// companions are the main object and those beside it that belong to it. What this
+// user may not list, or the cluster does not know, is none.
+func (r *Resource[M, P]) companions(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) map[kube.Ref]*kube.Object {
+	out := map[kube.Ref]*kube.Object{ref: live}
+	if r.def.Companion == nil {
+		return out
+	}
+	for _, k := range r.def.Owns[1:] {
+		all, err := client.List(ctx, k, ref.Namespace, "")
+		if err != nil {
+			continue
+		}
+		all = slices.DeleteFunc(all, func(o *kube.Object) bool {
+			owner := o.GetLabels()[OwnerLabel]
+			return o.GetDeletionTimestamp() != nil || kube.Controlled(o) != nil || owner != "" && owner != live.GetLabels()[OwnerLabel]
+		})
+		if o := r.def.Companion(live, k, all); o != nil {
+			out[kube.Ref{Kind: k, Namespace: o.GetNamespace(), Name: o.GetName()}] = o
+		}
+	}
+	return out
+}
+
+// otherwise is what the labels and annotations of an object beside the main one
+// are other than wanted, as a patch; nil for nothing.
+func otherwise(live, wanted *kube.Object) map[string]any {
+	out := map[string]any{}
+	for name, of := range map[string]func(*kube.Object) map[string]string{"labels": (*kube.Object).GetLabels, "annotations": (*kube.Object).GetAnnotations} {
+		have, want, diff := of(live), of(wanted), map[string]any{}
+		for k, v := range have {
+			if w, ok := want[k]; !isMark(k) && !kube.IsGenerated(k) && (!ok || w != v) {
+				diff[k] = v
+			}
+		}
+		for k := range want {
+			if _, ok := have[k]; !ok && !isMark(k) {
+				diff[k] = nil
+			}
+		}
+		if len(diff) > 0 {
+			out[name] = diff
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // understand is the model that the live objects say, and what it asks for.
@@ -165,7 +214,14 @@ func (r *Resource[M, P]) understand(ctx context.Context, ref kube.Ref, all kube.
 	tree := map[string]any{}
 	for _, w := range want {
 		if o := all[w.key]; o != nil {
-			if rest := kube.Residual(w.ref.Kind, o.Object, w.obj.Object); rest != nil {
+			rest := kube.Residual(w.ref.Kind, o.Object, w.obj.Object)
+			if metadata := otherwise(o, w.obj); metadata != nil && w.ref != ref {
+				if rest == nil {
+					rest = map[string]any{}
+				}
+				rest["metadata"] = metadata
+			}
+			if rest != nil {
 				tree[w.key] = rest
 			}
 		}

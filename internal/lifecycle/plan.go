@@ -137,6 +137,9 @@ func (p *planner[M, P]) update() {
 	case due:
 		p.mayLearn()
 		p.set("status", types.ObjectUnknown(statusTypes))
+		for _, n := range p.r.def.Moving {
+			p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
+		}
 		p.objects(false)
 	}
 	p.save()

@@ -173,10 +173,15 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 
 // look gathers what Observe and Ready judge by.
 func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
-	seen := Seen{Live: byKey(live), Now: r.clock.Now()}
+	seen := Seen{Live: byKey(live), Now: r.clock.Now(), Beside: map[string][]*kube.Object{}}
 	main := r.main(m)
 	seen.Related = r.beside(ctx, client, live[main])
 	seen.Controlled = r.controlled(ctx, client, main, live[main])
+	for _, l := range r.looks(m) {
+		if found, err := client.ReadMatching(ctx, l.Kind, main.Namespace, l.Selector); err == nil {
+			seen.Beside[l.Kind.Kind] = found
+		}
+	}
 	if main.Kind == kube.Pod {
 		seen.Pods = podsOf([]*kube.Object{live[main]})
 		return seen
@@ -229,6 +234,14 @@ func (r *Resource[M, P]) controlled(ctx context.Context, client *kube.Client, ma
 		}
 	}
 	return out
+}
+
+// looks are those of the definition; none when it has none.
+func (r *Resource[M, P]) looks(m P) []Look {
+	if r.def.Beside == nil {
+		return nil
+	}
+	return r.def.Beside((*M)(m))
 }
 
 // selector is that of the pods of the main object; "" when it has none.

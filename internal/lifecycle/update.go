@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -156,6 +157,9 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			}
 			return nil, nil, diag.Diagnostics{r.replacedByOthers(w.ref, live != nil)}
 		}
+		if i > 0 && uid == "" && live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
+			return nil, nil, diag.Diagnostics{r.inTheWay(w.ref, live)}
+		}
 		if claim := claimOf(live); claim != "" && !mem.mine(live) && uid != "" && live.GetLabels()[OwnerLabel] != "" {
 			return nil, nil, diag.Diagnostics{diags.Message{
 				Summary:  clip(fmt.Sprintf("%s now belongs to another state", w.ref)),
@@ -168,6 +172,13 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 		}
 		if i == 0 && r.def.Recast != nil {
 			remake = r.def.Recast((*M)(m), live)
+		}
+		if i == 0 && r.def.Takes != nil {
+			taken := r.def.Takes((*M)(m), kube.Live{w.key: live})
+			live, err = r.reowned(ctx, client, w.ref, live, func(live *kube.Object) ([]byte, error) { return kube.Take(live, taken...) })
+			if err != nil {
+				return nil, nil, r.failed(m, w, "take over fields of", err, "Nothing was changed.").diagnostics()
+			}
 		}
 		if i > 0 || remake == nil {
 			kube.InOrder(w.obj, live)
@@ -192,8 +203,14 @@ func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref k
 			said = w.obj
 		}
 	}
+	return r.reowned(ctx, client, ref, live, func(live *kube.Object) ([]byte, error) { return kube.Inheritance(ref.Kind, live, said) })
+}
+
+// reowned moves fields of a live object as the patch made of it says, and returns
+// the object then; a nil patch moves nothing.
+func (r *Resource[M, P]) reowned(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object, how func(*kube.Object) ([]byte, error)) (*kube.Object, error) {
 	for try := 1; ; try++ {
-		patch, err := kube.Inheritance(ref.Kind, live, said)
+		patch, err := how(live)
 		if err != nil || patch == nil {
 			return live, err
 		}
@@ -208,6 +225,20 @@ func (r *Resource[M, P]) inherit(ctx context.Context, client *kube.Client, ref k
 			return live, err
 		}
 	}
+}
+
+// inTheWay refuses to take an object that somebody else made for one beside the
+// main object.
+func (r *Resource[M, P]) inTheWay(ref kube.Ref, live *kube.Object) diag.Diagnostic {
+	by := ""
+	if fields := live.GetManagedFields(); len(fields) > 0 {
+		by = fmt.Sprintf("It was created by %q on %s. ", fields[0].Manager, live.GetCreationTimestamp().Format(time.DateOnly))
+	}
+	return diags.Message{
+		Summary:  clip(fmt.Sprintf("%s already exists and is not managed by this resource", ref)),
+		Happened: by + "Nothing was changed.",
+		Do:       "Delete it if nobody needs it, or let the one of this resource have another name.",
+	}.Error()
 }
 
 func (r *Resource[M, P]) replacedByOthers(ref kube.Ref, exists bool) diag.Diagnostic {

@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
@@ -90,8 +89,8 @@ func waits(prior, wanted *Model) bool {
 }
 
 // outdated reports whether a pod is of an earlier revision than the newest.
-func outdated(live kube.Live, p *corev1.Pod) bool {
-	set, _ := setOf(live)
+func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
+	set, _ := setOf(seen.Live)
 	if set == nil || set.Status.ObservedGeneration < set.Generation || set.Status.UpdateRevision == "" {
 		return set != nil // nobody knows yet which is the newest
 	}

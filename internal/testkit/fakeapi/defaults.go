@@ -57,6 +57,8 @@ func defaultsOf(p any) {
 		fill(&o.Spec.Suspend, ptr.To(false))
 		fill(&o.Spec.SuccessfulJobsHistoryLimit, ptr.To[int32](3))
 		fill(&o.Spec.FailedJobsHistoryLimit, ptr.To[int32](1))
+	case *appsv1.Deployment:
+		deploymentDefaults(o)
 	case *appsv1.StatefulSet:
 		setDefaults(o)
 	case *corev1.Service:
@@ -154,6 +156,23 @@ func jobDefaults(o *batchv1.Job) {
 	o.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: uid}}
 }
 
+func deploymentDefaults(o *appsv1.Deployment) {
+	if len(o.Labels) == 0 {
+		o.Labels = o.Spec.Template.Labels
+	}
+	fill(&o.Spec.Replicas, ptr.To[int32](1))
+	fill(&o.Spec.RevisionHistoryLimit, ptr.To[int32](10))
+	fill(&o.Spec.ProgressDeadlineSeconds, ptr.To[int32](600))
+	fill(&o.Spec.Strategy.Type, appsv1.RollingUpdateDeploymentStrategyType)
+	if o.Spec.Strategy.Type == appsv1.RollingUpdateDeploymentStrategyType {
+		if o.Spec.Strategy.RollingUpdate == nil {
+			o.Spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{}
+		}
+		fill(&o.Spec.Strategy.RollingUpdate.MaxSurge, ptr.To(intstr.FromString("25%")))
+		fill(&o.Spec.Strategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromString("25%")))
+	}
+}
+
 // setDefaults also completes the claim templates, which the server stores as
 // whole claims.
 func setDefaults(o *appsv1.StatefulSet) {
@@ -183,22 +202,40 @@ func setDefaults(o *appsv1.StatefulSet) {
 	}
 }
 
-// serviceDefaults are those of a headless Service on a cluster of IPv4.
+// firstNodePort is where the range of node ports begins.
+const firstNodePort = 30000
+
+// serviceDefaults are those on a cluster of IPv4, with the addresses and ports
+// that the server gives.
 func serviceDefaults(o *corev1.Service) {
 	fill(&o.Spec.Type, corev1.ServiceTypeClusterIP)
 	fill(&o.Spec.SessionAffinity, corev1.ServiceAffinityNone)
+	if o.Spec.SessionAffinity == corev1.ServiceAffinityClientIP && o.Spec.SessionAffinityConfig == nil {
+		o.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr.To[int32](corev1.DefaultClientIPServiceAffinitySeconds)}}
+	}
 	fill(&o.Spec.InternalTrafficPolicy, ptr.To(corev1.ServiceInternalTrafficPolicyCluster))
-	if o.Spec.ClusterIP == corev1.ClusterIPNone {
-		o.Spec.ClusterIPs = []string{corev1.ClusterIPNone}
-		fill(&o.Spec.IPFamilyPolicy, ptr.To(corev1.IPFamilyPolicySingleStack))
-		if o.Spec.IPFamilies == nil {
-			o.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-		}
+	external := o.Spec.Type == corev1.ServiceTypeNodePort || o.Spec.Type == corev1.ServiceTypeLoadBalancer
+	if external {
+		fill(&o.Spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
+	}
+	if o.Spec.Type == corev1.ServiceTypeLoadBalancer {
+		fill(&o.Spec.AllocateLoadBalancerNodePorts, ptr.To(true))
+	}
+	fill(&o.Spec.ClusterIP, "10.96.0.10")
+	if o.Spec.ClusterIPs == nil {
+		o.Spec.ClusterIPs = []string{o.Spec.ClusterIP}
+	}
+	fill(&o.Spec.IPFamilyPolicy, ptr.To(corev1.IPFamilyPolicySingleStack))
+	if o.Spec.IPFamilies == nil {
+		o.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	}
 	for i := range o.Spec.Ports {
 		p := &o.Spec.Ports[i]
 		fill(&p.Protocol, corev1.ProtocolTCP)
 		fill(&p.TargetPort, intstr.FromInt32(p.Port))
+		if external {
+			fill(&p.NodePort, firstNodePort+int32(i))
+		}
 	}
 }
 
