@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
@@ -16,6 +17,7 @@ import (
 // Resources lists every resource of the provider, by name.
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
+		inferenceservice.New,
 		pod.New,
 		shardedservice.New,
 		storageclass.New,

@@ -1,0 +1,4 @@
+import {
+  to = mlk_inference_service.llama
+  id = "ml/llama" # namespace/name of the Deployment
+}

@@ -1,0 +1,218 @@
+package inferenceservice
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+)
+
+// restartKey is the annotation of the pods that restart_on changes.
+const restartKey = "mlk.dev/restart-on"
+
+// desired returns the Deployment, and the Service unless there is to be none.
+func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+	pod := effective(m)
+	template, ds := pod.Apply()
+	if ds.HasError() {
+		return nil, ds
+	}
+	template.WithLabels(selectorOf(m))
+	if len(m.RestartOn) > 0 {
+		template.WithAnnotations(map[string]string{restartKey: restartHash(m.RestartOn)})
+	}
+	spec := appsac.DeploymentSpec().
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selectorOf(m))).
+		WithTemplate(template)
+	spec.Replicas = m.Replicas.ValueInt32Pointer()
+	m.Rollout.apply(spec)
+	if spec.ProgressDeadlineSeconds == nil {
+		spec.WithProgressDeadlineSeconds(deadline(m))
+	}
+	out := []runtime.ApplyConfiguration{appsac.Deployment(m.Name.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec)}
+	if s := service(m, &pod); s != nil {
+		out = append(out, s)
+	}
+	return out, ds
+}
+
+// selectorOf are the labels by which the Deployment knows its pods.
+func selectorOf(m *Model) map[string]string {
+	if len(m.Selector) == 0 {
+		return map[string]string{nameKey: labelOf(m.Name.ValueString()), componentKey: component}
+	}
+	return plain(m.Selector)
+}
+
+// labelOf is as much of a name as fits into a label.
+func labelOf(name string) string {
+	const most = 63
+	if len(name) > most {
+		name = strings.TrimRight(name[:most], "-.")
+	}
+	return name
+}
+
+// selector is selectorOf as a label selector.
+func selector(m *Model) string {
+	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selectorOf(m)})
+}
+
+// restartHash changes when one of the values does.
+func restartHash(values map[string]types.String) string {
+	h := sha256.New()
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		for _, part := range []string{k, values[k].ValueString()} {
+			_, _ = h.Write([]byte(part + "\x00"))
+		}
+	}
+	const enough = 8
+	return hex.EncodeToString(h.Sum(nil)[:enough])
+}
+
+// margin is how much longer than the model loads a rollout may stand still: a
+// pod has to find a node and pull its image first. It is Kubernetes' default too.
+const margin = 10 * time.Minute
+
+// deadline is how many seconds a rollout may go without progress when nobody says
+// it: as long as somebody waits for it, and as the model may need.
+func deadline(m *Model) int32 {
+	longest := budgetOf(m.StartupBudget) + margin
+	for _, t := range []string{"create", "update"} {
+		longest = max(longest, timeout(m, t))
+	}
+	if m.Rollout != nil {
+		longest += time.Duration(m.Rollout.MinReadySeconds.ValueInt32()) * time.Second
+	}
+	return int32(longest / time.Second)
+}
+
+// timeout is a bound of the configuration, or its default.
+func timeout(m *Model, name string) time.Duration {
+	s, _ := m.Timeouts.Attributes()[name].(types.String)
+	if d, err := time.ParseDuration(s.ValueString()); err == nil {
+		return d
+	}
+	return readyTimeout
+}
+
+func (r *Rollout) apply(spec *appsac.DeploymentSpecApplyConfiguration) {
+	if r == nil {
+		return
+	}
+	spec.MinReadySeconds = r.MinReadySeconds.ValueInt32Pointer()
+	spec.ProgressDeadlineSeconds = r.ProgressDeadlineSeconds.ValueInt32Pointer()
+	spec.RevisionHistoryLimit = r.RevisionHistoryLimit.ValueInt32Pointer()
+	if r.Strategy.IsNull() && r.MaxSurge.IsNull() && r.MaxUnavailable.IsNull() {
+		return
+	}
+	how := appsac.DeploymentStrategy()
+	how.Type = enum[appsv1.DeploymentStrategyType](r.Strategy)
+	if !r.MaxSurge.IsNull() || !r.MaxUnavailable.IsNull() {
+		how.RollingUpdate = &appsac.RollingUpdateDeploymentApplyConfiguration{MaxSurge: share(r.MaxSurge), MaxUnavailable: share(r.MaxUnavailable)}
+	}
+	spec.WithStrategy(how)
+}
+
+func share(v types.String) *intstr.IntOrString {
+	if v.IsNull() {
+		return nil
+	}
+	s := intstr.Parse(v.ValueString())
+	return &s
+}
+
+// enum returns a value of one of Kubernetes' string types; nil when v is null.
+func enum[T ~string](v types.String) *T {
+	if v.IsNull() {
+		return nil
+	}
+	t := T(v.ValueString())
+	return &t
+}
+
+func plain(in map[string]types.String) map[string]string {
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[k] = v.ValueString()
+	}
+	return out
+}
+
+// fields says which attribute made which field.
+func fields(m *Model) diags.Fields {
+	var f diags.Fields
+	d := kube.Deployment.Kind
+	f.Add(restartPath, d, "spec", "template", "metadata", "annotations", restartKey)
+	pod := effective(m)
+	if m.StartupProbe == nil && pod.StartupProbe != nil {
+		for _, handler := range [][]string{nil, {"exec"}, {"httpGet"}, {"tcpSocket"}, {"grpc"}} {
+			f.Add(budgetPath, append([]string{d, "spec", "template", "spec", "containers", m.Main(), "startupProbe"}, handler...)...)
+		}
+	}
+	f.Merge(pod.Fields(path.Empty(), d, "spec", "template"))
+	for k := range selectorOf(m) {
+		f.Add(selectorPath, d, "spec", "template", "metadata", "labels", k)
+	}
+	f.Add(selectorPath, d, "spec", "selector")
+	f.Merge(podspec.QueueField(path.Empty(), d))
+	f.Add(replicasPath, d, "spec", "replicas")
+	for attribute, field := range map[string]string{
+		"min_ready_seconds": "minReadySeconds", "progress_deadline_seconds": "progressDeadlineSeconds", "revision_history_limit": "revisionHistoryLimit",
+	} {
+		f.Add(rolloutPath.AtName(attribute), d, "spec", field)
+	}
+	f.Add(rolloutPath.AtName("strategy"), d, "spec", "strategy")
+	f.Add(rolloutPath.AtName("max_surge"), d, "spec", "strategy", "rollingUpdate", "maxSurge")
+	f.Add(rolloutPath.AtName("max_unavailable"), d, "spec", "strategy", "rollingUpdate", "maxUnavailable")
+	f.Merge(serviceFields(m, &pod))
+	return f
+}
+
+// takes are the bounds of a rolling update when there is to be none: Kubernetes
+// refuses them then, and filled them in itself where nobody has set them.
+func takes(m *Model, live kube.Live) [][]string {
+	d, _ := deploymentOf(live)
+	if d == nil || d.Spec.Strategy.RollingUpdate == nil || m.Rollout == nil || m.Rollout.Strategy.ValueString() != recreate {
+		return nil
+	}
+	return [][]string{{"spec", "strategy", "rollingUpdate"}}
+}
+
+// waits reports whether an update changes more than labels and annotations of the
+// objects, so that there is something to wait for.
+func waits(prior, wanted *Model) bool {
+	if prior.WaitFor.ValueString() != wanted.WaitFor.ValueString() {
+		return true
+	}
+	specs := func(m *Model) []any {
+		var out []any
+		objects, _ := desired(m)
+		for _, ac := range objects {
+			o, err := plainObject(ac)
+			if err != nil {
+				return nil
+			}
+			out = append(out, o["kind"], o["spec"])
+		}
+		return out
+	}
+	return !reflect.DeepEqual(specs(prior), specs(wanted)) || !prior.Patch.Equal(wanted.Patch)
+}

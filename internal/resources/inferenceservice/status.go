@@ -1,0 +1,228 @@
+package inferenceservice
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// The phases of status.
+const (
+	phasePending     = "Pending"
+	phaseProgressing = "Progressing"
+	phaseReady       = "Ready"
+	phaseStopped     = "Stopped"
+	phaseFailed      = "Failed"
+)
+
+// revisionKey numbers the revisions of a Deployment, on it and on its ReplicaSets.
+const revisionKey = "deployment.kubernetes.io/revision"
+
+// deadlineExceeded is the reason of a rollout that has stood still for too long.
+const deadlineExceeded = "ProgressDeadlineExceeded"
+
+// beside are the revisions of the Deployment, and who serves the Service.
+func beside(m *Model) []lifecycle.Look {
+	out := []lifecycle.Look{{Kind: kube.ReplicaSet, Selector: selector(m)}}
+	if m.serves() {
+		out = append(out, lifecycle.Look{Kind: kube.EndpointSlice, Selector: discoveryv1.LabelServiceName + "=" + serviceName(m)})
+	}
+	return out
+}
+
+// ready judges the rollout against a level of wait_for.
+func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
+	d, ds := deploymentOf(seen.Live)
+	if d == nil || ds.HasError() {
+		return wait.Of(wait.Progressing, phasePending, "", "The Deployment does not exist yet")
+	}
+	v := look(m, d, seen)
+	if level == levelCreated {
+		v.Outcome = wait.Done
+	}
+	return v
+}
+
+// look says how far the rollout is.
+func look(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) wait.Verdict {
+	want, s := ptr.Deref(d.Spec.Replicas, 1), d.Status
+	if s.ObservedGeneration < d.Generation {
+		return wait.Of(wait.Progressing, phasePending, "", "The Deployment's controller has not taken notice of it yet")
+	}
+	told := fmt.Sprintf("%d of %d pods are ready, %d of this revision", s.ReadyReplicas, want, s.UpdatedReplicas)
+	complete := s.UpdatedReplicas == want && s.Replicas == want && s.AvailableReplicas == want
+	switch progress := conditionOf(d, appsv1.DeploymentProgressing); {
+	case complete && want == 0:
+		return wait.Of(wait.Done, phaseStopped, "", "The service is asked to have no pods")
+	case complete && !steady(m, d, seen):
+		return wait.Of(wait.Progressing, phaseProgressing, "", "The pods have only just started, and there is no readiness_probe to tell whether they serve")
+	case complete && !answers(m, seen):
+		return wait.Of(wait.Progressing, phaseProgressing, "NoEndpoints", "All pods are ready, and the Service leads to none of them yet")
+	case complete:
+		return wait.Of(wait.Done, phaseReady, "", fmt.Sprintf("%d of %d pods are ready", s.ReadyReplicas, want))
+	case progress != nil && progress.Reason == deadlineExceeded:
+		return wait.Of(wait.Failed, phaseFailed, progress.Reason, told+": the rollout has made no progress for longer than its deadline")
+	default:
+		v := wait.Of(wait.Progressing, phaseProgressing, "", told)
+		if failure := conditionOf(d, appsv1.DeploymentReplicaFailure); failure != nil && failure.Status == corev1.ConditionTrue {
+			v.Reason, v.Message = failure.Reason, failure.Message
+		}
+		return v
+	}
+}
+
+func conditionOf(d *appsv1.Deployment, t appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	for i := range d.Status.Conditions {
+		if d.Status.Conditions[i].Type == t {
+			return &d.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// lasting is how long a rollout must have been complete where its pods are not seen.
+const lasting = 5 * time.Second
+
+// steady reports whether the pods have run long enough to believe that they go on,
+// where no probe asks them: a server that cannot start ends within seconds, and
+// each of its tries looks like one that is ready until then.
+func steady(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) bool {
+	if m.ReadinessProbe != nil {
+		return true
+	}
+	current := int32(0)
+	for i := range seen.Pods {
+		p := &seen.Pods[i]
+		if !podspec.Active(p) || outdated(seen, p) {
+			continue
+		}
+		if current++; !podspec.Runs(p, m.Main()) || !podspec.Lasts(p, m.Main(), seen.Now) {
+			return false
+		}
+	}
+	if c := conditionOf(d, appsv1.DeploymentProgressing); c != nil && current < d.Status.Replicas {
+		// The watch of the pods is behind, or this user may not see them.
+		age := seen.Now.Sub(c.LastUpdateTime.Time)
+		return age >= lasting || age < -lasting
+	}
+	return true
+}
+
+// answers reports whether the Service has a pod to send requests to. Without the
+// right to see that, it is taken to have.
+func answers(m *Model, seen lifecycle.Seen) bool {
+	all, known := seen.Beside[kube.EndpointSlice.Kind]
+	if !known || !m.serves() {
+		return true
+	}
+	for _, o := range all {
+		s, err := kube.Typed[discoveryv1.EndpointSlice](kube.Live{"": o}, "")
+		if err != nil || s == nil {
+			continue
+		}
+		for _, e := range s.Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// revision is one ReplicaSet of the Deployment.
+type revision struct {
+	number int
+	set    *appsv1.ReplicaSet
+}
+
+// revisionsOf are those of the Deployment that were seen, the newest first.
+func revisionsOf(d *appsv1.Deployment, seen lifecycle.Seen) []revision {
+	var out []revision
+	for _, o := range seen.Beside[kube.ReplicaSet.Kind] {
+		set, err := kube.Typed[appsv1.ReplicaSet](kube.Live{"": o}, "")
+		if err != nil || set == nil || !slices.ContainsFunc(set.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == d.UID }) {
+			continue
+		}
+		n, err := strconv.Atoi(set.Annotations[revisionKey])
+		if err != nil {
+			continue
+		}
+		out = append(out, revision{n, set})
+	}
+	slices.SortFunc(out, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+	return out
+}
+
+// outdated reports whether a pod is of an earlier revision. Until the newest
+// revision has been seen to be the Deployment's, all are.
+func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
+	d, _ := deploymentOf(seen.Live)
+	if d == nil {
+		return false
+	}
+	if _, known := seen.Beside[kube.ReplicaSet.Kind]; !known {
+		return false // without the right to see revisions, pods are all there is
+	}
+	all := revisionsOf(d, seen)
+	if len(all) == 0 || d.Status.ObservedGeneration < d.Generation || all[0].set.Annotations[revisionKey] != d.Annotations[revisionKey] {
+		return true
+	}
+	const hash = appsv1.DefaultDeploymentUniqueLabelKey
+	return p.Labels[hash] != all[0].set.Labels[hash]
+}
+
+// serving tells which earlier revision still serves after a rollout that failed.
+func serving(m *Model, seen lifecycle.Seen) string {
+	d, _ := deploymentOf(seen.Live)
+	if d == nil {
+		return ""
+	}
+	all := revisionsOf(d, seen)
+	for i, r := range all {
+		if i == 0 || r.set.Status.ReadyReplicas == 0 {
+			continue
+		}
+		image := ""
+		for _, c := range r.set.Spec.Template.Spec.Containers {
+			if c.Name == m.Main() {
+				image = fmt.Sprintf(" (image %s)", c.Image)
+			}
+		}
+		pods := "pods"
+		if r.set.Status.ReadyReplicas == 1 {
+			pods = "pod"
+		}
+		return fmt.Sprintf("Revision %d%s still serves, with %d ready %s; revision %d is the one that failed.", r.number, image, r.set.Status.ReadyReplicas, pods, all[0].number)
+	}
+	if len(all) > 1 {
+		return "No revision serves: none has a ready pod."
+	}
+	return ""
+}
+
+// observe fills what the cluster decided.
+func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
+	m.URL = url(m)
+	d, ds := deploymentOf(seen.Live)
+	if d == nil {
+		return ds
+	}
+	m.ReadyReplicas = types.Int32Value(d.Status.ReadyReplicas)
+	m.CurrentReplicas = types.Int32Value(ptr.Deref(d.Spec.Replicas, 1))
+	return ds
+}

@@ -1,0 +1,14 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  image           = "model:1"
+  ports           = { http = { port = 8080 } }
+  readiness_probe = { http_get = { path = "/health", port = "http" } }
+  replicas        = 2
+  gpu             = { count = 1 }
+  resources       = { limits = { cpu = "1", memory = "1Gi" } }
+}

@@ -1,0 +1,13 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  force_conflicts = true
+  selector        = { app = "api" }
+  image           = "model:2"
+  ports           = { http = { port = 8080 } }
+  service         = { name = "front" }
+}
