@@ -1,10 +1,11 @@
 package kube
 
-// InOrder puts the keyed lists of wanted into the order they have in live. The
-// order of env or volumes that mlk makes is another than that of an adopted
-// object: to the server that would be another pod template, and restart pods of
-// which nothing was changed.
-func InOrder(wanted, live *Object) {
+// AsWritten writes wanted the way live is written where that means the same:
+// keyed lists in live's order, and no request that only repeats its limit where
+// live has none. mlk writes these in a way of its own; in an adopted object that
+// would be another pod template to the server, and restart pods of which nothing
+// was changed.
+func AsWritten(wanted, live *Object) {
 	inOrder("", wanted.Object, live.Object)
 }
 
@@ -12,6 +13,9 @@ func inOrder(field string, wanted, live any) any {
 	switch w := wanted.(type) {
 	case map[string]any:
 		l, _ := live.(map[string]any)
+		if field == "resources" && l != nil {
+			withoutEchoes(w, l)
+		}
 		for f, e := range w {
 			if now, has := l[f]; has {
 				w[f] = inOrder(f, e, now)
@@ -48,4 +52,22 @@ func says(live, wanted any) bool {
 	w, ok := wanted.(map[string]any)
 	l, both := live.(map[string]any)
 	return ok && both && len(Drift(w, l)) == 0
+}
+
+// withoutEchoes leaves out requests that live leaves to the limit beside them:
+// the server gives them to each pod.
+func withoutEchoes(wanted, live map[string]any) {
+	requests, _ := wanted["requests"].(map[string]any)
+	limits, _ := wanted["limits"].(map[string]any)
+	said, _ := live["requests"].(map[string]any)
+	bound, _ := live["limits"].(map[string]any)
+	for name, amount := range requests {
+		_, asked := said[name]
+		if _, limited := bound[name]; !asked && limited && same([]string{"requests", name}, amount, limits[name]) {
+			delete(requests, name)
+		}
+	}
+	if requests != nil && len(requests) == 0 {
+		delete(wanted, "requests")
+	}
 }

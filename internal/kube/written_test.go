@@ -9,14 +9,16 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
-func TestInOrder(t *testing.T) {
+func TestAsWritten(t *testing.T) {
 	t.Parallel()
 	const live = `
 spec:
   initContainers: [{name: a}, {name: b}]
   containers:
   - name: side
+    resources: {limits: {nvidia.com/gpu: "1", memory: 1Gi}, requests: {cpu: "1"}}
   - name: main
+    resources: {limits: {nvidia.com/gpu: "1"}, requests: {nvidia.com/gpu: "1"}}
     env:
     - {name: IP, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: status.podIP}}}
     - {name: Z, value: "1"}
@@ -42,6 +44,14 @@ spec:
 			`spec: {volumes: [{name: x, emptyDir: {}}]}`,
 			`spec: {volumes: [{name: x, emptyDir: {}}]}`,
 		},
+		"requests that repeat a limit": {
+			`spec: {containers: [{name: side, resources: {limits: {nvidia.com/gpu: "1", memory: 1Gi}, requests: {nvidia.com/gpu: "1", memory: 1024Mi, cpu: "1"}}}, {name: main, resources: {limits: {nvidia.com/gpu: "1"}, requests: {nvidia.com/gpu: "1"}}}]}`,
+			`spec: {containers: [{name: side, resources: {limits: {nvidia.com/gpu: "1", memory: 1Gi}, requests: {cpu: "1"}}}, {name: main, resources: {limits: {nvidia.com/gpu: "1"}, requests: {nvidia.com/gpu: "1"}}}]}`,
+		},
+		"a request below its limit is none": {
+			`spec: {containers: [{name: side, resources: {limits: {memory: 1Gi}, requests: {memory: 512Mi}}}, {name: main}]}`,
+			`spec: {containers: [{name: side, resources: {limits: {memory: 1Gi}, requests: {memory: 512Mi}}}, {name: main}]}`,
+		},
 		"init containers run in their order": {
 			`spec: {initContainers: [{name: b}, {name: a}]}`,
 			`spec: {initContainers: [{name: b}, {name: a}]}`,
@@ -54,7 +64,7 @@ spec:
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wanted := &unstructured.Unstructured{Object: fromYAML(t, tc.wanted)}
-			kube.InOrder(wanted, &unstructured.Unstructured{Object: fromYAML(t, live)})
+			kube.AsWritten(wanted, &unstructured.Unstructured{Object: fromYAML(t, live)})
 			if diff := cmp.Diff(fromYAML(t, tc.want), wanted.Object); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
