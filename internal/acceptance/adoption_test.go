@@ -151,7 +151,6 @@ var edits = map[string][]edit{
 		change("min_ready_seconds", int64(2), "spec", "minReadySeconds"),
 		remove("revision_history_limit", int64(10), "spec", "revisionHistoryLimit"),
 		unawaited,
-		rolling,
 		oneLabelLess,
 		annotate,
 	},
@@ -203,17 +202,6 @@ func backoff(o *unstructured.Unstructured, attributes map[string]any) {
 // unawaited leaves out the wait: images and nodes of real manifests are not here.
 func unawaited(_ *unstructured.Unstructured, attributes map[string]any) {
 	attributes["wait_for"] = "created"
-}
-
-// rolling is what the server writes out where nobody says how to update.
-func rolling(o *unstructured.Unstructured, _ map[string]any) {
-	strategy, _, _ := unstructured.NestedMap(o.Object, "spec", "updateStrategy")
-	if strategy["type"] == "RollingUpdate" && strategy["rollingUpdate"] == nil {
-		strategy["rollingUpdate"] = map[string]any{"partition": int64(0), "maxUnavailable": int64(1)}
-		if err := unstructured.SetNestedMap(o.Object, strategy, "spec", "updateStrategy"); err != nil {
-			panic(err)
-		}
-	}
 }
 
 // expandable says the opposite about expansion.

@@ -182,7 +182,7 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 		}
 		if i > 0 || remake == nil {
 			kube.AsWritten(w.obj, live)
-		kube.AsApplied(w.ref.Kind, w.obj, live)
+			kube.AsApplied(w.ref.Kind, w.obj, live)
 		}
 		uids[w.ref] = string(live.GetUID())
 	}

@@ -116,6 +116,9 @@ func adoptStrategy(s appsv1.StatefulSetUpdateStrategy, like *UpdateStrategy) *Up
 		like = &UpdateStrategy{}
 	}
 	out := UpdateStrategy{Type: word(string(s.Type), rolling, like.Type)}
+	if s.RollingUpdate == nil {
+		out.Type = word(string(s.Type), "", types.StringNull()) // stated: unstated, the server states the rest as well
+	}
 	if r := s.RollingUpdate; r != nil {
 		out.Partition = stated(r.Partition, 0, like.Partition)
 		if r.MaxUnavailable != nil {

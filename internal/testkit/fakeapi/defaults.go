@@ -180,11 +180,13 @@ func setDefaults(o *appsv1.StatefulSet) {
 		o.Labels = o.Spec.Template.Labels
 	}
 	fill(&o.Spec.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
-	fill(&o.Spec.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
-	if o.Spec.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+	if o.Spec.UpdateStrategy.Type == "" {
+		o.Spec.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
 		if o.Spec.UpdateStrategy.RollingUpdate == nil {
 			o.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{}
 		}
+	}
+	if o.Spec.UpdateStrategy.RollingUpdate != nil {
 		fill(&o.Spec.UpdateStrategy.RollingUpdate.Partition, ptr.To[int32](0))
 		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
 	}
