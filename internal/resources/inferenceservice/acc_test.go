@@ -1,6 +1,7 @@
 package inferenceservice_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -40,7 +41,7 @@ func (s *site) run(steps ...resource.TestStep) {
 	s.t.Helper()
 	s.Run(s.t, testkit.Providers(provider.New("test")), func() error {
 		if _, err := s.Kube.AppsV1().Deployments(s.Namespace).Get(s.t.Context(), "api", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the Deployment is left behind (%v)", err)
+			return errors.Join(errors.New("the Deployment is left behind"), err)
 		}
 		if names := s.services(); len(names) > 0 {
 			return fmt.Errorf("Services %v are left behind", names)

@@ -2,6 +2,7 @@ package inferenceservice_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func TestRestartOn(t *testing.T) { // pain 22
 		return v
 	}
 	one := hash("restart_on: {config: 'secret: 1'}")
-	if one == nil || strings.Contains(one.(string), "secret") {
+	if one == nil || strings.Contains(fmt.Sprint(one), "secret") {
 		t.Errorf("the annotation is %v", one)
 	}
 	if again := hash("restart_on: {config: 'secret: 1'}"); again != one {

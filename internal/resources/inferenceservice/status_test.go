@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -20,6 +21,14 @@ func deployment(t *testing.T, status string) *kube.Object {
 	t.Helper()
 	return object(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: api, namespace: ml, uid: d, generation: 2, annotations: {deployment.kubernetes.io/revision: "2"}},
 spec: {replicas: 2}, status: `+status+`}`)
+}
+
+// asks makes a Deployment ask for so many pods.
+func asks(t *testing.T, d *kube.Object, replicas int64) {
+	t.Helper()
+	if err := unstructured.SetNestedField(d.Object, replicas, "spec", "replicas"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // replicaSet is a revision of it.
@@ -133,7 +142,7 @@ func TestReadySteady(t *testing.T) { // pain 13
 func TestReadyStopped(t *testing.T) {
 	t.Parallel()
 	d := deployment(t, "{observedGeneration: 2}")
-	d.Object["spec"].(map[string]any)["replicas"] = int64(0)
+	asks(t, d, 0)
 	got := inferenceservice.Definition().Ready(model(t, "ports: {http: {port: 1}}"), seen(t, d), "ready")
 	if diff := cmp.Diff(wait.Of(wait.Done, "Stopped", "", "The service is asked to have no pods"), got); diff != "" {
 		t.Error(diff)
@@ -188,7 +197,7 @@ func TestObserve(t *testing.T) {
 	t.Parallel()
 	m := model(t, "replicas: 2, ports: {http: {port: 1}}")
 	d := deployment(t, halfway)
-	d.Object["spec"].(map[string]any)["replicas"] = int64(6)
+	asks(t, d, 6)
 	if ds := inferenceservice.Definition().Observe(m, seen(t, d)); ds.HasError() {
 		t.Fatal(ds)
 	}

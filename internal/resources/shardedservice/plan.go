@@ -113,7 +113,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 		return
 	}
 	if !p.Create {
-		replacements(ctx, p)
+		replacements(p)
 	}
 	m := p.Wanted
 	switch {
@@ -128,7 +128,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	}
 }
 
-func replacements(ctx context.Context, p *lifecycle.Planning[Model]) {
+func replacements(p *lifecycle.Planning[Model]) {
 	for _, at := range []path.Path{selectorPath, servicePath, policyPath, headlessPath, templatesPath} {
 		if !p.Changed(at) {
 			continue
