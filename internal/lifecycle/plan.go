@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -189,103 +188,6 @@ func (p *planner[M, P]) settle() {
 		}
 		p.plan[name] = settled(p.ctx, a.GetType(), planned, prior)
 	}
-}
-
-// settled returns planned with each part that means the same as in prior
-// replaced by prior's.
-func settled(ctx context.Context, t attr.Type, planned, prior tftypes.Value) tftypes.Value {
-	if planned.IsNull() || prior.IsNull() || !planned.IsKnown() || !prior.IsKnown() || planned.Equal(prior) {
-		return planned
-	}
-	if meansTheSame(ctx, t, planned, prior) {
-		return prior
-	}
-	switch t := t.(type) {
-	case attr.TypeWithAttributeTypes:
-		return settledMap(ctx, func(n string) attr.Type { return t.AttributeTypes()[n] }, planned, prior)
-	case attr.TypeWithElementType:
-		if planned.Type().Is(tftypes.Map{}) {
-			return settledMap(ctx, func(string) attr.Type { return t.ElementType() }, planned, prior)
-		}
-		var a, b []tftypes.Value
-		if planned.As(&a) != nil || prior.As(&b) != nil {
-			return planned
-		}
-		a = slices.Clone(a)
-		for i := range a {
-			if i < len(b) {
-				a[i] = settled(ctx, t.ElementType(), a[i], b[i])
-			}
-		}
-		return tftypes.NewValue(planned.Type(), a)
-	}
-	return planned
-}
-
-func settledMap(ctx context.Context, typeOf func(string) attr.Type, planned, prior tftypes.Value) tftypes.Value {
-	var a, b map[string]tftypes.Value
-	if planned.As(&a) != nil || prior.As(&b) != nil {
-		return planned
-	}
-	a = maps.Clone(a)
-	for k, v := range a {
-		if w, ok := b[k]; ok {
-			if t := typeOf(k); t != nil {
-				a[k] = settled(ctx, t, v, w)
-			}
-		}
-	}
-	return tftypes.NewValue(planned.Type(), a)
-}
-
-// meansTheSame reports whether two known values are semantically equal.
-func meansTheSame(ctx context.Context, t attr.Type, a, b tftypes.Value) bool {
-	if _, ok := t.(basetypes.DynamicTypable); ok {
-		return samePatch(ctx, a, b)
-	}
-	switch t.(type) {
-	case basetypes.ListType:
-		return false // a list without a type of its own means its elements
-	case basetypes.StringTypable, basetypes.ListTypable:
-	default:
-		return false
-	}
-	va, errA := t.ValueFromTerraform(ctx, a)
-	vb, errB := t.ValueFromTerraform(ctx, b)
-	if errA != nil || errB != nil {
-		return false
-	}
-	var same bool
-	var ds diag.Diagnostics
-	switch va := va.(type) {
-	case basetypes.StringValuableWithSemanticEquals:
-		if vb, ok := vb.(basetypes.StringValuable); ok {
-			same, ds = va.StringSemanticEquals(ctx, vb)
-		}
-	case basetypes.ListValuableWithSemanticEquals:
-		if vb, ok := vb.(basetypes.ListValuable); ok {
-			same, ds = va.ListSemanticEquals(ctx, vb)
-		}
-	}
-	return same && !ds.HasError()
-}
-
-// samePatch reports whether two dynamic values are the same to Kubernetes.
-func samePatch(ctx context.Context, a, b tftypes.Value) bool {
-	if !a.IsFullyKnown() || !b.IsFullyKnown() {
-		return false
-	}
-	va, errA := types.DynamicType.ValueFromTerraform(ctx, a)
-	vb, errB := types.DynamicType.ValueFromTerraform(ctx, b)
-	if errA != nil || errB != nil {
-		return false
-	}
-	pa, errA := plain(va)
-	pb, errB := plain(vb)
-	if errA != nil || errB != nil {
-		return false
-	}
-	return kube.Same(pa, pb)
 }
 
 // compare notes which attributes differ from the state after settling.
@@ -472,109 +374,6 @@ func (p *planner[M, P]) model() (*M, diag.Diagnostics) {
 	return decode[M](p.ctx, p.schema, known(p.out))
 }
 
-// known replaces unknown attributes by null.
-func known(raw tftypes.Value) tftypes.Value {
-	attrs := map[string]tftypes.Value{}
-	if raw.As(&attrs) != nil {
-		return raw
-	}
-	attrs = maps.Clone(attrs)
-	for n, v := range attrs {
-		if !v.IsFullyKnown() {
-			attrs[n] = tftypes.NewValue(v.Type(), nil)
-		}
-	}
-	return tftypes.NewValue(raw.Type(), attrs)
-}
-
-// forget makes the computed attributes of a replaced object unknown.
-func (p *planner[M, P]) forget() {
-	for _, n := range computedNames(p.schema) {
-		if !p.config[n].IsNull() || slices.Contains([]string{"namespace", "labels_all", "annotations_all"}, n) || p.changed[n] {
-			continue
-		}
-		p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
-	}
-	if p.r.namespaced() && p.config["namespace"].IsNull() {
-		p.plan["namespace"] = p.state["namespace"]
-	}
-}
-
-// restore plans the prior values of computed attributes, before the definition
-// has its say.
-func (p *planner[M, P]) restore() {
-	for _, n := range computedNames(p.schema) {
-		if !p.config[n].IsNull() || n == "labels_all" || n == "annotations_all" {
-			continue
-		}
-		if v, ok := p.state[n]; ok {
-			p.plan[n] = v
-		}
-	}
-}
-
-// mayLearn makes computed attributes that had no value yet unknown: the update
-// may see what the refresh did not.
-func (p *planner[M, P]) mayLearn() {
-	for _, n := range computedNames(p.schema) {
-		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] {
-			p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
-		}
-	}
-}
-
-// objects plans id and objects from what the configuration asks for.
-func (p *planner[M, P]) objects(fresh bool) {
-	p.save()
-	if !p.inputsKnown() || p.diagnostics.HasError() {
-		if fresh {
-			p.planID()
-		}
-		return
-	}
-	m, ds := p.model()
-	p.diagnostics.Append(ds...)
-	if ds.HasError() {
-		return
-	}
-	pm := P(m)
-	pm.Base().ID = types.StringValue(idOf(p.r.main(pm)))
-	want, ds := p.r.render(pm, "")
-	p.diagnostics.Append(ds...)
-	if ds.HasError() {
-		return
-	}
-	p.want = want
-	p.set("id", pm.Base().ID)
-	refs := make([]kube.Ref, 0, len(want))
-	for _, w := range want {
-		refs = append(refs, w.ref)
-	}
-	p.set("objects", objectsValue(refs, func(ref kube.Ref) types.String {
-		if u := p.mem.uid(ref); u != "" && !fresh {
-			return types.StringValue(u)
-		}
-		return types.StringUnknown()
-	}))
-}
-
-// planID plans the id when the names are known although other inputs are not.
-func (p *planner[M, P]) planID() {
-	if p.r.def.ObjectName != nil {
-		return
-	}
-	name, namespace := "", ""
-	if v := p.plan["name"]; !v.IsKnown() || v.As(&name) != nil {
-		return
-	}
-	if p.r.namespaced() {
-		if v := p.plan["namespace"]; !v.IsKnown() || v.As(&namespace) != nil {
-			return
-		}
-	}
-	p.set("id", types.StringValue(idOf(kube.Ref{Namespace: namespace, Name: name})))
-}
-
 // idOf is the id of a main object: namespace/name, or the name.
 func idOf(ref kube.Ref) string {
 	if ref.Namespace == "" {
@@ -595,16 +394,4 @@ func (p *planner[M, P]) set(name string, v attr.Value) {
 // save writes the attributes back.
 func (p *planner[M, P]) save() {
 	p.out = tftypes.NewValue(p.in.plan.Type(), maps.Clone(p.plan))
-}
-
-// computedNames are the computed attributes of a schema.
-func computedNames(s schema.Schema) []string {
-	var out []string
-	for n, a := range s.Attributes {
-		if a.IsComputed() {
-			out = append(out, n)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

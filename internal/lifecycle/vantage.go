@@ -1,0 +1,348 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
+)
+
+// vantage is a running look at the main object of a resource, its pods and
+// their events, over watches.
+type vantage[M any, P based[M]] struct {
+	r      *Resource[M, P]
+	client *kube.Client
+	ref    kube.Ref
+	uid    string
+	// selector is that of the pods.
+	selector string
+	woken    chan struct{}
+
+	main, pods, events *kube.Watching
+	// related are the watches of Definition.Related, nil where there is nothing to
+	// look for.
+	related []*kube.Watching
+	// beside are the watches of what the definition looks at beside the object.
+	beside []besideWatch
+	// last is the main object as last seen, floor the resource version of the
+	// own write the watch has to catch up with.
+	last  *kube.Object
+	floor string
+	gone  bool
+	// nodesAt is when the nodes were listed last.
+	nodesAt time.Time
+	// ever are all pods seen so far, as they were last.
+	ever map[types.UID]corev1.Pod
+	// evicted are the pods that were ended to be made anew.
+	evicted map[types.UID]bool
+}
+
+// besideWatch is one of Definition.Beside.
+type besideWatch struct {
+	Look
+	*kube.Watching
+}
+
+// watch starts to look. live is the main object as the last write returned it.
+func (w *writer[M, P]) watch(level string) *vantage[M, P] {
+	ref := w.want[0].ref
+	v := &vantage[M, P]{r: w.r, client: w.client, ref: ref, woken: make(chan struct{}, 1)}
+	if o := w.live[ref]; o != nil {
+		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
+	}
+	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
+	v.related = make([]*kube.Watching, len(w.r.def.Related))
+	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
+		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
+	}
+	for _, l := range w.r.looks(P(w.model)) {
+		v.beside = append(v.beside, besideWatch{l, w.client.Watch(l.Kind, ref.Namespace, v.woken)})
+	}
+	_ = level
+	return v
+}
+
+func (v *vantage[M, P]) stop() {
+	for _, w := range append([]*kube.Watching{v.main, v.pods, v.events}, v.related...) {
+		if w != nil {
+			w.Stop()
+		}
+	}
+	for _, b := range v.beside {
+		b.Stop()
+	}
+}
+
+// look returns what is to be seen now. A watch that is broken or forbidden is
+// replaced by a read.
+func (v *vantage[M, P]) look(ctx context.Context) Seen {
+	seen := Seen{Live: kube.Live{}, Now: v.r.clock.Now(), Beside: map[string][]*kube.Object{}}
+	for _, b := range v.beside {
+		switch found, err := b.Matching(b.Selector); {
+		case !b.Healthy() || err != nil: // without the right to see them there is less to tell
+		case !b.Ready():
+			seen.Beside[b.Kind.Kind] = []*kube.Object{}
+		default:
+			seen.Beside[b.Kind.Kind] = found
+		}
+	}
+	switch o := v.main.Get(v.ref.Namespace, v.ref.Name); {
+	case !v.main.Healthy():
+		if o, err := v.client.Get(ctx, v.ref); err == nil {
+			v.take(o)
+		}
+	case o != nil && string(o.GetUID()) == v.uid && !kube.Older(o.GetResourceVersion(), v.floor):
+		v.last = o
+	case o == nil || string(o.GetUID()) != v.uid:
+		// Gone, or the watch has not caught up with our write: the last word of
+		// the watch decides, and without one a read does.
+		if last := v.main.Departed(v.ref.Namespace, v.ref.Name); last != nil && string(last.GetUID()) == v.uid {
+			v.last, v.gone = last, true
+		} else if v.main.Ready() {
+			if o, err := v.client.Get(ctx, v.ref); err == nil {
+				v.take(o)
+			}
+		}
+	}
+	if v.last != nil {
+		seen.Live[v.ref.Kind.Kind] = v.last
+	}
+	seen.Related = v.lookBeside()
+	if v.ref.Kind == kube.Pod && v.last != nil {
+		seen.Pods = podsOf([]*kube.Object{v.last})
+	}
+	if v.pods != nil {
+		if objects, err := v.pods.Matching(v.selector); err == nil {
+			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.ref.Name, v.uid))
+			v.recallPods(seen.Pods)
+		}
+	}
+	if v.wantsEvents(seen) && v.events == nil {
+		v.events = v.client.Watch(kube.Event, v.ref.Namespace, v.woken)
+	}
+	if v.events != nil {
+		seen.Events = v.eventsOf(seen)
+	}
+	return seen
+}
+
+// lookBeside returns the related objects of the main one. Who may not read them,
+// or has no such kind, is told less.
+func (v *vantage[M, P]) lookBeside() []*kube.Object {
+	var out []*kube.Object
+	for i, rel := range v.r.def.Related {
+		if v.last == nil {
+			continue
+		}
+		selector := rel.Selector(v.last)
+		if selector == "" {
+			continue
+		}
+		if v.related[i] == nil {
+			v.related[i] = v.client.Watch(rel.Kind, v.ref.Namespace, v.woken)
+		}
+		if found, err := v.related[i].Matching(selector); err == nil {
+			out = append(out, found...)
+		}
+	}
+	return out
+}
+
+// recallPods keeps the last state of every pod that was seen: a Job deletes its
+// pods as it fails, and what they died of with them.
+func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
+	if v.ever == nil {
+		v.ever = map[types.UID]corev1.Pod{}
+	}
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid)
+	for _, p := range append(departed, now...) {
+		v.ever[p.UID] = p
+	}
+}
+
+// withDeparted adds the pods that have succeeded and are gone: what they
+// reported is still true when their Job is collected at once.
+func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid) {
+		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
+		if p.Status.Phase == corev1.PodSucceeded && !present {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// lagMost bounds how far the watch of pods may be behind a list of them.
+const lagMost = 5 * time.Second
+
+// lastLook reads the pods once more when a wait has ended well: the watch of
+// the main object may be ahead of that of its pods. How a pod ended that is gone
+// by now, only the watch knows.
+func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
+	if v.pods == nil {
+		return seen
+	}
+	objects, err := v.client.List(ctx, kube.Pod, v.ref.Namespace, v.selector)
+	if err != nil {
+		return seen
+	}
+	known := maps.Clone(v.ever)
+	fresh := map[types.UID]bool{}
+	seen.Pods = ownPods(podsOf(objects), v.ref.Name, v.uid)
+	for _, p := range seen.Pods {
+		fresh[p.UID] = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lagMost)
+	defer cancel()
+	// It is fine when the watch does not catch up in time: less is known then.
+	_, _ = wait.Until(ctx, v.r.clock, v.woken, func(context.Context) wait.Verdict {
+		now, err := v.pods.Matching(v.selector)
+		if err != nil {
+			return wait.Of(wait.Done, "", "", "")
+		}
+		pods := ownPods(podsOf(now), v.ref.Name, v.uid)
+		v.recallPods(pods)
+		behind := func(p corev1.Pod) bool {
+			_, known := known[p.UID]
+			return known && !fresh[p.UID] && p.Status.Phase != corev1.PodSucceeded
+		}
+		if slices.ContainsFunc(pods, behind) {
+			return wait.Of(wait.Progressing, "", "", "")
+		}
+		return wait.Of(wait.Done, "", "", "")
+	})
+	for uid, p := range v.ever {
+		if !fresh[uid] && p.Status.Phase == corev1.PodSucceeded {
+			seen.Pods = append(seen.Pods, p)
+		}
+	}
+	return seen
+}
+
+// nodesAfter is how long a pod has been refused by the scheduler before the
+// nodes are looked at; nodesEvery is how often: a cluster may have thousands.
+const (
+	nodesAfter = 40 * time.Second
+	nodesEvery = 30 * time.Second
+)
+
+// nodes lists the cluster's nodes when the scheduler has refused a pod for a
+// while, so that a request no node can ever meet ends the wait.
+func (v *vantage[M, P]) nodes(ctx context.Context, seen Seen) []corev1.Node {
+	refused := slices.ContainsFunc(seen.Pods, func(p corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && seen.Now.Sub(c.LastTransitionTime.Time) >= nodesAfter
+		})
+	})
+	if !refused || seen.Now.Sub(v.nodesAt) < nodesEvery {
+		return nil
+	}
+	v.nodesAt = seen.Now
+	typed, err := v.client.Typed()
+	if err != nil {
+		return nil
+	}
+	nodes, err := diagnose.NewReader(typed).Nodes(ctx)
+	if err != nil {
+		return nil // without the right to list nodes the wait goes on to its end
+	}
+	return nodes
+}
+
+// renew evicts pods that the cluster is to make anew. What it may not evict, or
+// what a budget protects for now, stays: the cluster's own retries go on.
+func (v *vantage[M, P]) renew(ctx context.Context, seen Seen, names []string) {
+	for _, p := range seen.Pods {
+		if !slices.Contains(names, p.Name) || v.evicted[p.UID] {
+			continue
+		}
+		err := v.client.Evict(ctx, p.Namespace, p.Name, p.UID)
+		if apierrors.IsTooManyRequests(err) {
+			continue // a disruption budget: tried again
+		}
+		if v.evicted == nil {
+			v.evicted = map[types.UID]bool{}
+		}
+		v.evicted[p.UID] = true
+		tflog.Info(ctx, "evicted a pod to start it anew with the others", map[string]any{"pod": p.Name, "error": fmt.Sprint(err)})
+	}
+}
+
+// take notes what a read returned.
+func (v *vantage[M, P]) take(o *kube.Object) {
+	if o == nil || string(o.GetUID()) != v.uid {
+		v.gone = true
+		return
+	}
+	v.last, v.gone = o, false
+}
+
+// ownPods keeps the pods controlled by the object with that name and uid: an
+// earlier object of the same name may have left some. A Deployment has its pods
+// through ReplicaSets, whose names are its own and the hash that the pods bear.
+func ownPods(pods []corev1.Pod, name, uid string) []corev1.Pod {
+	var out []corev1.Pod
+	for _, p := range pods {
+		mine := len(p.OwnerReferences) == 0
+		for _, ref := range p.OwnerReferences {
+			mine = mine || string(ref.UID) == uid ||
+				ref.Kind == kube.ReplicaSet.Kind && ref.Name == name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		}
+		mine = mine || uid != "" && p.Labels[kube.JobSetUIDLabel] == uid // of its Jobs
+		if mine {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// wantsEvents reports whether events may tell more than objects and pods do:
+// a container that waits for more than to be created, or no pod at all.
+func (v *vantage[M, P]) wantsEvents(seen Seen) bool {
+	if v.pods == nil {
+		return true
+	}
+	for _, p := range seen.Pods {
+		for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+			if wt := c.State.Waiting; wt != nil && wt.Reason != "ContainerCreating" && wt.Reason != "PodInitializing" {
+				return true
+			}
+		}
+	}
+	return len(seen.Pods) == 0
+}
+
+// eventsOf returns the events of the main object and the pods.
+func (v *vantage[M, P]) eventsOf(seen Seen) []corev1.Event {
+	objects, err := v.events.Matching("")
+	if err != nil {
+		return nil
+	}
+	about := map[string]bool{v.uid: true}
+	for _, p := range seen.Pods {
+		about[string(p.UID)] = true
+	}
+	var out []corev1.Event
+	for _, o := range objects {
+		uid, _, _ := unstructured.NestedString(o.Object, "involvedObject", "uid")
+		if !about[uid] {
+			continue
+		}
+		if e, err := kube.Typed[corev1.Event](kube.Live{"": o}, ""); err == nil {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
