@@ -15,6 +15,12 @@ const Handover = "mlk-handover"
 // IsHandover reports whether fields are those of Handover.
 func IsHandover(m metav1.ManagedFieldsEntry) bool { return m.Manager == Handover }
 
+// OnlyHandover reports whether an apply was refused for fields of Handover alone.
+func OnlyHandover(err error) bool {
+	conflicts := Conflicts(err)
+	return len(conflicts) > 0 && !slices.ContainsFunc(conflicts, func(c Conflict) bool { return c.Manager != Handover })
+}
+
 // Successor returns a new object that says what live says, whoever said it, with
 // the subtrees that nobody can change as wanted has them.
 func Successor(k Kind, live, wanted *Object) *Object {

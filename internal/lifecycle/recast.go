@@ -29,7 +29,8 @@ type Recast struct {
 // stays: the new one starts as a copy of the old, with what the configuration
 // asks for merged in by the server. Each step may be the last of this process:
 // patches are not made twice, and a main object that is missing, or is ours and
-// unrecorded, is made, or taken over, by the next apply.
+// unrecorded, is made, or taken over, by the next apply. Only what others had set
+// is lost when the process dies just while no object is there.
 func (w *writer[M, P]) recast(ctx context.Context, plan *Recast) diag.Diagnostics {
 	o := w.want[0]
 	m := P(w.model)

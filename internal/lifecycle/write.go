@@ -66,7 +66,12 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 				return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
 			}
 		}
-		live, _, err := w.client.Apply(ctx, o.ref.Kind, sent, kube.ApplyOptions{Force: m.Base().ForceConflicts.ValueBool(), Strict: true})
+		options := kube.ApplyOptions{Force: m.Base().ForceConflicts.ValueBool(), Strict: true}
+		live, _, err := w.client.Apply(ctx, o.ref.Kind, sent, options)
+		if kube.OnlyHandover(err) {
+			options.Force = true // the fields are ours: it held them for us
+			live, _, err = w.client.Apply(ctx, o.ref.Kind, sent, options)
+		}
 		if err == nil {
 			w.live[o.ref] = live
 			w.accepted()

@@ -7,7 +7,6 @@ resource "mlk_sharded_service" "ps" {
   namespace       = var.namespace
   image           = "ps:2"
   replicas        = 3
-  force_conflicts = true
   ports           = { peer = { port = 7000 } }
   claim_templates = { data = { size = "1Gi", storage_class = "standard" } }
   volumes         = { data = { mount_path = "/data" } }

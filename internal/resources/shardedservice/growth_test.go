@@ -1,0 +1,203 @@
+package shardedservice_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
+)
+
+// alone is a provider that has nothing but sharded services.
+type alone struct {
+	data *lifecycle.ProviderData
+}
+
+// Configured lets plans and reads be served as main serves them.
+func (p alone) Configured() *lifecycle.ProviderData { return p.data }
+
+func (alone) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "mlk"
+}
+func (alone) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
+func (p alone) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	resp.ResourceData = p.data
+}
+func (alone) DataSources(context.Context) []func() datasource.DataSource { return nil }
+func (alone) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{shardedservice.New}
+}
+
+// process is a provider process that dies at its nth request: before or after it
+// takes effect.
+type process struct {
+	next  http.RoundTripper
+	at    int
+	after bool
+	// die ends what the process would still do.
+	die func()
+
+	mu sync.Mutex
+	n  int
+}
+
+var errDead = errors.New("the process was killed")
+
+// RoundTrip sends a request while the process lives.
+func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	if r.URL.Query().Get("watch") == "" {
+		p.n++
+	}
+	n := p.n
+	p.mu.Unlock()
+	if p.at > 0 && (n > p.at || n == p.at && !p.after) {
+		p.die()
+		return nil, errDead
+	}
+	resp, err := p.next.RoundTrip(r)
+	if p.at > 0 && n == p.at && err == nil {
+		_ = resp.Body.Close()
+		p.die()
+		return nil, errDead
+	}
+	return resp, err
+}
+
+func (p *process) died() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n >= p.at
+}
+
+// start is Terraform with another process of the provider.
+func start(t *testing.T, api *fakeapi.Server, p *process) (*testkit.Core, *kube.Client) {
+	t.Helper()
+	cfg := api.Config()
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		p.next = next
+		return p
+	})
+	client, err := kube.NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return testkit.NewCore(t, alone{&lifecycle.ProviderData{
+		Namespace: "default", ClusterChanged: "error",
+		Connect: func() (*kube.Client, error) { return client, nil },
+	}}, nil, "mlk_sharded_service"), client
+}
+
+// TestGrowthKilledAnywhere kills the provider at each request of an update that
+// grows the volumes: whatever is left, the next apply converges, and unless the
+// StatefulSet is gone at that moment, what others have set on it is there.
+func TestGrowthKilledAnywhere(t *testing.T) { // pain 23
+	t.Parallel()
+	with := func(size string) map[string]any {
+		return map[string]any{
+			"name": "ps", "image": "ps:1", "wait_for": "created", "replicas": 1,
+			"claim_templates": map[string]any{"data": map[string]any{"size": size}},
+			"volumes":         map[string]any{"data": map[string]any{"mount_path": "/data"}},
+		}
+	}
+	for _, after := range []bool{false, true} {
+		for n := 1; n <= 30; n++ {
+			if !grownDespite(t, with, n, after) {
+				t.Logf("after=%v: %d requests", after, n-1)
+				break
+			}
+		}
+	}
+}
+
+// grownDespite reports whether the update got as far as its nth request.
+func grownDespite(t *testing.T, with func(string) map[string]any, n int, after bool) (reached bool) {
+	t.Helper()
+	t.Run(fmt.Sprintf("after=%v/%d", after, n), func(t *testing.T) {
+		ctx := t.Context()
+		api := fakeapi.New(t)
+		api.Complete = func(o runtime.Object, _ bool) error {
+			fakeapi.Defaults(o)
+			return nil
+		}
+		first, client := start(t, api, &process{})
+		if out := first.Apply(ctx, with("1Gi")); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+		client.Close()
+		api.Change("StatefulSet", "default", "ps", "somebody", func(o map[string]any) {
+			_ = unstructured.SetNestedField(o, int64(7), "spec", "minReadySeconds")
+		})
+		for _, claim := range []string{"data-ps-0", "data-ps-1", "other-ps-0"} {
+			api.Put(&unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+				"metadata": map[string]any{"name": claim, "namespace": "default", "labels": map[string]any{
+					"app.kubernetes.io/name": "ps", "app.kubernetes.io/component": "sharded-service",
+				}},
+				"spec": map[string]any{"resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}}},
+			}})
+		}
+
+		mortal, die := context.WithCancel(ctx)
+		defer die()
+		dying := &process{at: n, after: after, die: die}
+		dead, gone := start(t, api, dying)
+		dead.State, dead.Private = first.State, first.Private
+		answer := dead.Apply(mortal, with("2Gi"))
+		gone.Close()
+		reached = dying.died()
+		between := api.Get("StatefulSet", "default", "ps") == nil
+
+		next, last := start(t, api, &process{})
+		next.State = first.State // Terraform keeps the prior state, and drops what is private
+		if answer.Errors() == "" {
+			next.State, next.Private = dead.State, dead.Private // all that was left was to mark it as recorded
+		}
+		if out := next.Refresh(ctx); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+		if out := next.Apply(ctx, with("2Gi")); out.Errors() != "" || len(out.Replace) > 0 {
+			t.Fatal(out.Replace, out.Errors())
+		}
+		last.Close()
+		set := api.Get("StatefulSet", "default", "ps")
+		templates, _, _ := unstructured.NestedSlice(set.Object, "spec", "volumeClaimTemplates")
+		size, _, _ := unstructured.NestedString(templates[0].(map[string]any), "spec", "resources", "requests", "storage")
+		if size != "2Gi" {
+			t.Errorf("the template says %s", size)
+		}
+		for claim, want := range map[string]string{"data-ps-0": "2Gi", "data-ps-1": "2Gi", "other-ps-0": "1Gi"} {
+			o := api.Get("PersistentVolumeClaim", "default", claim)
+			if got, _, _ := unstructured.NestedString(o.Object, "spec", "resources", "requests", "storage"); got != want {
+				t.Errorf("claim %s asks for %s, want %s", claim, got, want)
+			}
+		}
+		if out := next.Refresh(ctx); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+		if out := next.Plan(ctx, with("2Gi")); out.Changed {
+			t.Errorf("still a change: %s", out.Planned)
+		}
+		if between {
+			return // what others had set went with the object
+		}
+		if seconds, _, _ := unstructured.NestedInt64(set.Object, "spec", "minReadySeconds"); seconds != 7 {
+			t.Errorf("what others have set is lost: minReadySeconds is %d", seconds)
+		}
+	})
+	return reached
+}
