@@ -31,7 +31,7 @@ func built(t *testing.T, names ...string) string {
 	return home
 }
 
-func TestNew(t *testing.T) {
+func TestNew(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	home, cluster := built(t, "jobset", "kueue"), t.TempDir()
 	all, err := New("/bin/devcluster", cluster, []string{"kueue", "jobset"}, []int{1, 2, 3, 4})
 	if err != nil {
@@ -50,7 +50,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestNewNamesWhatIsNotBuilt(t *testing.T) {
+func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, "jobset")
 	_, err := New("/bin/devcluster", t.TempDir(), []string{"jobset", "kueue"}, []int{1, 2, 3, 4})
 	if err == nil || !strings.Contains(err.Error(), "engine kueue") || !strings.Contains(err.Error(), "make engines") {
@@ -59,7 +59,7 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) {
 }
 
 // Every engine has a configuration that is whole and listens on this machine only.
-func TestWriteFiles(t *testing.T) {
+func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
 	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8})
 	if err != nil {

@@ -182,7 +182,7 @@ func register(ctx context.Context, endpoint, kubelet string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = deviceplugin.NewRegistrationClient(conn).Register(ctx, &deviceplugin.RegisterRequest{
 		Version: deviceplugin.Version, Endpoint: endpoint, ResourceName: resourceName,
 		Options: &deviceplugin.DevicePluginOptions{},

@@ -61,7 +61,7 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 // shortDir is a folder with a path short enough for sockets.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gpu")
+	dir, err := os.MkdirTemp("", "gpu") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestLends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	client := deviceplugin.NewDevicePluginClient(conn)
 	list, err := client.ListAndWatch(ctx, &deviceplugin.Empty{})
 	if err != nil {
@@ -145,7 +145,7 @@ func TestLends(t *testing.T) {
 	go func() { ended <- p.lend(ctx, socket, filepath.Join(dir, "kubelet.sock")) }()
 	receive(t, "the second registration", k.registered)
 	stop()
-	receive(t, "the end", ended)
+	_ = receive(t, "the end", ended) // with what, when it is stopped, does not matter
 }
 
 func TestLabels(t *testing.T) {
