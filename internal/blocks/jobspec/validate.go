@@ -45,13 +45,32 @@ func Validate(ctx context.Context, c tfsdk.Config, indexed bool) diag.Diagnostic
 	if ds.HasError() {
 		return ds
 	}
+	gang := indexed
 	indexed = indexed || g.mode.IsUnknown() || g.mode.ValueString() == Indexed
 	if g.patch.IsNull() {
 		ds.Append(g.validateIndexes(indexed)...)
+		if indexed { // else it is refused anyway
+			ds.Append(g.validateSuccess(gang)...)
+		}
 		ds.Append(g.validateReplacement()...)
 	}
 	ds.Append(g.validateRules(ctx, c)...)
 	return ds
+}
+
+// validateSuccess checks that a success policy has a number of pods to be about.
+// A CronJob without it makes the API server panic (Kubernetes 1.37,
+// pkg/apis/batch/validation/validation.go, validateSuccessPolicyRule).
+func (g *given) validateSuccess(gang bool) diag.Diagnostics {
+	if g.success.IsNull() || gang || !g.completions.IsNull() {
+		return nil
+	}
+	return diag.Diagnostics{diags.Message{
+		Summary:  "success_policy needs completions",
+		Happened: "Its rules count pods, and name them by their number, out of as many as completions says.",
+		Do:       "Set distributed, or completions with completion_mode = \"Indexed\".",
+		At:       path.Root("success_policy"),
+	}.Error()}
 }
 
 // validateIndexes checks what only indexed Jobs can have.

@@ -49,6 +49,7 @@ func TestValidate(t *testing.T) {
 		"index with a limit":         {with(rule(config{"action": "FailIndex", "on_pod_conditions": []any{config{"type": "DisruptionTarget"}}}), indexed(config{"backoff_limit_per_index": 1})), ""},
 		"limit of no index":          {config{"backoff_limit_per_index": 1}, "backoff_limit_per_index needs an indexed Job"},
 		"success of no index":        {config{"success_policy": []any{config{"succeeded_count": 1}}}, "success_policy needs an indexed Job"},
+		"success of how many":        {config{"completion_mode": "Indexed", "success_policy": []any{config{"succeeded_count": 1}}}, "success_policy needs completions"},
 		"success of nothing":         {indexed(config{"success_policy": []any{config{}}}), "succeeded_count"},
 		"indexes without a number":   {config{"completion_mode": "Indexed", "parallelism": 4}, "needs completions"},
 		"indexes and restarts":       {indexed(config{"backoff_limit_per_index": 1, "restart_policy": "OnFailure"}), "needs restart_policy"},

@@ -272,7 +272,7 @@ func TestAccLarger(t *testing.T) {
 			{ConfigPlanChecks: action(plancheck.ResourceActionUpdate), Check: c.on(all(has("5Gi"), labelled("team", "vision")))},
 			{ConfigPlanChecks: action(plancheck.ResourceActionUpdate), Check: c.on(has("5Gi"))},
 			{ // to go beyond what somebody has set is a conflict like any other
-				ExpectError: regexp.MustCompile(`(?s)belongs to.*somebody.*force_conflicts`),
+				ExpectError: regexp.MustCompile(`(?s)belongs.*somebody.*force_conflicts`),
 			},
 		}
 	})
