@@ -82,7 +82,7 @@ func TestAccEngineJobSetFails(t *testing.T) {
 	s := newSite(t)
 	s.run(resource.TestStep{
 		ConfigDirectory: tfconfig.TestNameDirectory(),
-		ExpectError:     words("failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", "untaint"),
+		ExpectError:     words("failed: ", "container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Gi (OOMKilled, exit code 137)", "untaint"),
 	})
 }
 
