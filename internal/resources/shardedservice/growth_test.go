@@ -176,7 +176,11 @@ func grownDespite(t *testing.T, with func(string) map[string]any, n int, after b
 		last.Close()
 		set := api.Get("StatefulSet", "default", "ps")
 		templates, _, _ := unstructured.NestedSlice(set.Object, "spec", "volumeClaimTemplates")
-		size, _, _ := unstructured.NestedString(templates[0].(map[string]any), "spec", "resources", "requests", "storage")
+		template, ok := templates[0].(map[string]any)
+		if !ok {
+			t.Fatalf("a claim template is %v", templates[0])
+		}
+		size, _, _ := unstructured.NestedString(template, "spec", "resources", "requests", "storage")
 		if size != "2Gi" {
 			t.Errorf("the template says %s", size)
 		}
