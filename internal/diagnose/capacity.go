@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	podresource "k8s.io/component-helpers/resource"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 )
 
 // shownNodes bounds how many nodes a sentence names.
@@ -33,7 +35,7 @@ func (s *survey) blamed(short []corev1.ResourceName) (corev1.ResourceName, bool)
 		if len(s.with(r, s.asks[r])) == 0 {
 			w -= 4
 		}
-		if IsAccelerator(r) {
+		if gpu.Is(r) {
 			w -= 2
 		} else if isExtended(r) {
 			w--
@@ -131,7 +133,7 @@ func (s *survey) tooLarge(f *Finding, r corev1.ResourceName, asked resource.Quan
 		f.Happened += " " + unhealthy
 	}
 	switch {
-	case IsAccelerator(r):
+	case gpu.Is(r):
 		f.Do = fmt.Sprintf("Lower gpu.count to %s or less and spread the work over more pods, or add nodes with at least %s. No amount of waiting helps with the nodes there are.", top.String(), asked.String())
 	default:
 		f.Do = fmt.Sprintf("Ask for at most %s, or add larger nodes. No amount of waiting helps with the nodes there are.", amountOf(r, top))
@@ -147,7 +149,7 @@ func (s *survey) inUse(f *Finding, r corev1.ResourceName, asked resource.Quantit
 	others := slices.DeleteFunc(s.with(r, asked), func(p place) bool { return p.open() })
 	f.Happened = sentences(f.Happened, s.keptOut(others))
 	f.Do = "Wait for other pods to end, ask for less, or add nodes."
-	if IsAccelerator(r) {
+	if gpu.Is(r) {
 		f.Do = "Wait for other pods to end, lower gpu.count, or add nodes (mlk_gpu_node_pool)."
 	}
 }
@@ -329,7 +331,7 @@ func names(places []place) []string {
 // relevant are the places the pod is about: those with its device, else all.
 func (s *survey) relevant() []place {
 	for _, r := range sortedKeys(s.asks) {
-		if q := s.asks[r]; IsAccelerator(r) && q.Sign() > 0 {
+		if q := s.asks[r]; gpu.Is(r) && q.Sign() > 0 {
 			if has := s.with(r, resource.Quantity{}); len(has) > 0 {
 				return has
 			}
@@ -376,7 +378,7 @@ func clip(s string, most int) string {
 // devices says which nodes have the device the pod asks for.
 func (s *survey) devices(places []place) string {
 	for _, r := range sortedKeys(s.asks) {
-		if q := s.asks[r]; IsAccelerator(r) && q.Sign() > 0 {
+		if q := s.asks[r]; gpu.Is(r) && q.Sign() > 0 {
 			return fmt.Sprintf("It asks for %s, which %d of %s have (%s).", inFull(r, q), len(places), plural(len(s.places), "node"), list(names(places), shownNodes))
 		}
 	}
@@ -412,7 +414,7 @@ func (s *survey) withoutNodes(f *Finding, w schedulerWords) {
 	}
 	r := short[0]
 	for _, c := range short {
-		if IsAccelerator(c) {
+		if gpu.Is(c) {
 			r = c
 			break
 		}
@@ -424,7 +426,7 @@ func (s *survey) withoutNodes(f *Finding, w schedulerWords) {
 		f.Happened += fmt.Sprintf(" It asks for %s.", inFull(r, q))
 	}
 	f.Do = "Ask for less, wait for other pods to end, or add nodes."
-	if IsAccelerator(r) {
+	if gpu.Is(r) {
 		f.Do = "Lower gpu.count, wait for other pods to end, or add nodes (mlk_gpu_node_pool)."
 		if slices.ContainsFunc(w.reasons, func(n refusedNodes) bool { return strings.Contains(n.reason, "taint") }) {
 			f.Do += " If the nodes with GPUs are those with taints, tolerate these."

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 )
 
 func podCondition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
@@ -178,7 +180,7 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 			f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node ran as many pods as it takes and turned it away.", node, f.Subject)
 		}
 		f.Do = "Another pod was quicker, or the node has lost some of it. Try again; if it comes back, compare the node's allocatable with what its pods ask for."
-		if IsAccelerator(corev1.ResourceName(res)) {
+		if gpu.Is(corev1.ResourceName(res)) {
 			f.Do = fmt.Sprintf("A GPU may have failed or its device plugin restarted: compare capacity and allocatable of %s on node %s. Try again, or keep off that node.", res, node)
 		}
 	case reason == "UnexpectedAdmissionError":

@@ -4,24 +4,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 )
-
-// accelerators are the resource names, or their prefixes when they end in "/"
-// or "-", of devices that people count as GPUs.
-var accelerators = []string{
-	"nvidia.com/", "amd.com/", "gpu.intel.com/", "npu.intel.com/", "habana.ai/", "google.com/tpu",
-	"aws.amazon.com/neuron", "cloud.google.com/tpu",
-}
-
-// IsAccelerator reports whether a resource is what people count as GPUs.
-func IsAccelerator(r corev1.ResourceName) bool {
-	for _, p := range accelerators {
-		if strings.HasPrefix(string(r), p) {
-			return true
-		}
-	}
-	return false
-}
 
 // isExtended reports whether a resource is a device that pods ask for by count.
 func isExtended(r corev1.ResourceName) bool {
@@ -93,7 +78,7 @@ func acceleratorField(spec *corev1.PodSpec, name string) []string {
 	}
 	for _, list := range []corev1.ResourceList{c.Resources.Limits, c.Resources.Requests} {
 		for _, r := range sortedKeys(list) {
-			if IsAccelerator(r) {
+			if gpu.Is(r) {
 				return []string{"spec", in, name, "resources", "limits", string(r)}
 			}
 		}

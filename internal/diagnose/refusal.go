@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 )
 
 // maker is an object whose controller makes pods.
@@ -180,15 +182,15 @@ func quotaRefusal(f Finding, msg string, template *corev1.PodSpec) Finding {
 		f.Do = "Delete some that are no longer needed, or have the quota raised."
 		return f
 	}
-	gpu := f.PodField != nil && IsAccelerator(corev1.ResourceName(f.PodField[len(f.PodField)-1]))
+	device := f.PodField != nil && gpu.Is(corev1.ResourceName(f.PodField[len(f.PodField)-1]))
 	switch {
-	case never && gpu:
+	case never && device:
 		f.Summary = "one pod asks for more than quota " + m[1] + " allows in all"
 		f.Do = "Lower gpu.count, or have the quota raised; it cannot fit even when everything else has ended."
 	case never:
 		f.Summary = "one pod asks for more than quota " + m[1] + " allows in all"
 		f.Do = "Ask for less, or have the quota raised; it cannot fit even when everything else has ended."
-	case gpu:
+	case device:
 		f.Do = "Lower gpu.count, wait for other work in the namespace to end and apply again, or have the quota raised."
 	default:
 		f.Do = "Ask for less, wait for other work in the namespace to end and apply again, or have the quota raised."

@@ -105,14 +105,15 @@ func letters(s string) string {
 // layers are what the packages of each layer may import of ours. A layer is
 // named by its folder below internal; the longest name counts.
 var layers = map[string][]string{
-	"provider":    {"provider", "narrow", "resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
+	"provider":    {"provider", "narrow", "resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "gpu", "diags"},
 	"narrow":      {"diags"},
-	"resources":   {"lifecycle", "blocks", "kube", "wait", "diags"},
-	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "diags"},
-	"lifecycle":   {"kube", "wait", "diagnose", "placement", "diags"},
-	"blocks":      {"blocks", "diags"},
-	"diagnose":    {"kube", "wait", "placement"},
-	"placement":   {"kube"},
+	"resources":   {"lifecycle", "blocks", "kube", "wait", "gpu", "diags"},
+	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "gpu", "diags"},
+	"lifecycle":   {"kube", "wait", "diagnose", "placement", "gpu", "diags"},
+	"blocks":      {"blocks", "gpu", "diags"},
+	"diagnose":    {"kube", "wait", "placement", "gpu"},
+	"placement":   {"gpu"},
+	"gpu":         {},
 	"wait":        {"kube"},
 	"kube":        {"kube"},
 	"diags":       {},

@@ -16,7 +16,7 @@ import (
 	podresource "k8s.io/component-helpers/resource"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/report"
-	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
@@ -291,7 +291,7 @@ func resultOf(pods []*corev1.Pod) types.Map {
 func gpus(p *corev1.Pod) int64 {
 	var n int64
 	for r, q := range podresource.PodRequests(p, podresource.PodResourcesOptions{}) {
-		if diagnose.IsAccelerator(r) {
+		if gpu.Is(r) {
 			n += q.Value()
 		}
 	}
