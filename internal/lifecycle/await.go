@@ -21,7 +21,7 @@ import (
 func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	level := w.r.level(P(w.model))
 	first := Seen{Live: byKey(w.live), Now: w.r.clock.Now()}
-	if w.r.def.Beside != nil {
+	if len(w.r.def.Beside) > 0 {
 		first = w.r.look(ctx, w.client, P(w.model), w.live)
 	}
 	if w.r.judge(w.model, first).Outcome == wait.Done {
@@ -108,7 +108,7 @@ func (w *writer[M, P]) evidence() diagnose.Evidence {
 	for _, o := range w.seen.Live {
 		e.Objects = append(e.Objects, o)
 	}
-	e.Objects = append(e.Objects, w.seen.Related...)
+	e.Objects = append(e.Objects, w.r.apart(w.seen)...)
 	return e
 }
 

@@ -70,9 +70,6 @@ type Definition[M any] struct {
 
 	// ObjectName is the name of the main object when it is not "name".
 	ObjectName func(m *M) string
-	// Controls are kinds of objects that the main object makes and controls, for
-	// Observe to look at.
-	Controls []kube.Kind
 	// Notice is a warning that every refresh gives while the state is as it is; an
 	// empty message is none.
 	Notice func(m *M) diags.Message
@@ -83,12 +80,9 @@ type Definition[M any] struct {
 	// Log says which log the state is to hold: of which container, and how many
 	// of its last lines. No lines: it is not read.
 	Log func(m *M) (container string, lines int64)
-	// Related are objects that others make for the main one and that tell how it
-	// fares: the Workload of a queue. They are looked at and never written.
-	Related []Related
 	// Beside are the objects of others that Ready and Observe look at: those that
-	// the cluster makes of the resource's own.
-	Beside func(m *M) []Look
+	// the cluster makes of the resource's own, the Workload of a queue.
+	Beside []Look[M]
 	// Outdated reports whether a pod is of an earlier revision of the main object:
 	// what is wrong with it does not end a wait.
 	Outdated func(seen Seen, p *corev1.Pod) bool
@@ -153,13 +147,6 @@ type Definition[M any] struct {
 	Moves func() []resource.StateMover
 }
 
-// Related are objects beside a main object, in its namespace.
-type Related struct {
-	Kind kube.Kind
-	// Selector is their label selector; "" when the main object has none.
-	Selector func(main *kube.Object) string
-}
-
 // Timeouts bound create, update and delete where the configuration does not.
 type Timeouts struct {
 	Create, Update, Delete time.Duration
@@ -168,10 +155,22 @@ type Timeouts struct {
 }
 
 // Look says which objects of a kind, in the namespace of the main object, are to
-// be seen beside it.
-type Look struct {
-	Kind     kube.Kind
-	Selector string
+// be seen beside it. They are never written.
+type Look[M any] struct {
+	Kind kube.Kind
+	// Selector is their label selector, by what is asked for and by the main
+	// object as it is; "" when there is nothing to look for. Nil selects all.
+	Selector func(m *M, main *kube.Object) string
+	// Controlled leaves out those that the main object does not control.
+	Controlled bool
+	// Apart says that they change while the main object stays as it is, so that
+	// every refresh looks at them. Their Selector gets no model.
+	Apart bool
+}
+
+// ByMain is the Selector of a Look that asks the main object alone.
+func ByMain[M any](selector func(main *kube.Object) string) func(*M, *kube.Object) string {
+	return func(_ *M, main *kube.Object) string { return selector(main) }
 }
 
 // Seen is what the cluster showed of a resource at one moment.
@@ -180,16 +179,11 @@ type Seen struct {
 	Live kube.Live
 	// Pods are the pods Definition.Pods selects; nil when they were not asked for.
 	Pods []corev1.Pod
-	// Related are the objects Definition.Related selects, as far as they may be read.
-	Related []*kube.Object
 	// Beside are the objects that Definition.Beside asks for, by kind; a kind that
-	// could not be read has no entry.
+	// could not be read, or has nothing to look for, has no entry.
 	Beside map[string][]*kube.Object
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
-	// Controlled are the objects of Definition.Controls that the main object
-	// controls; nil when they were not asked for.
-	Controlled []*kube.Object
 	// Log is the end of the log that Definition.Log asks for, of the newest pod;
 	// nil when there is none, or it could not be read. It is there for Observe only.
 	Log *string
@@ -198,7 +192,9 @@ type Seen struct {
 
 // Queued is what a queue says of the main object it holds back: a reason in one
 // word and a sentence; "" when there is no queue, or it has not said anything.
-func (s Seen) Queued() (reason, message string) { return diagnose.Queued(s.Related) }
+func (s Seen) Queued() (reason, message string) {
+	return diagnose.Queued(s.Beside[kube.QueuedWorkload.Kind])
+}
 
 // Planning is one plan of a resource, as far as the lifecycle has got: names,
 // semantic equality and replacement are settled.

@@ -87,7 +87,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		}
 		quiet = quiet && live[ref] != nil && fingerprint(o) == mem.fingerprint(ref)
 	}
-	quiet = quiet && fingerprintAll(r.beside(ctx, client, live[refs[0]])) == mem.Beside
+	quiet = quiet && r.asBefore(ctx, client, live[refs[0]], mem)
 	if quiet {
 		resp.Diagnostics.Append(r.noticed(ctx, s, req.State.Raw)...)
 	}
@@ -175,10 +175,8 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
 	seen := Seen{Live: byKey(live), Now: r.clock.Now(), Beside: map[string][]*kube.Object{}}
 	main := r.main(m)
-	seen.Related = r.beside(ctx, client, live[main])
-	seen.Controlled = r.controlled(ctx, client, main, live[main])
-	for _, l := range r.looks(m) {
-		if found, err := client.ReadMatching(ctx, l.Kind, main.Namespace, l.Selector); err == nil {
+	for _, l := range r.def.Beside {
+		if found, ok := l.read(ctx, client, (*M)(m), live[main]); ok {
 			seen.Beside[l.Kind.Kind] = found
 		}
 	}
@@ -198,50 +196,6 @@ func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, liv
 	}
 	seen.Pods = podsOf(objects)
 	return seen
-}
-
-// beside reads the related objects of a main object. Who may not read them, or
-// has no such kind, is told less.
-func (r *Resource[M, P]) beside(ctx context.Context, client *kube.Client, main *kube.Object) []*kube.Object {
-	var out []*kube.Object
-	for _, rel := range r.def.Related {
-		if main == nil || rel.Selector(main) == "" {
-			continue
-		}
-		if found, err := client.ReadMatching(ctx, rel.Kind, main.GetNamespace(), rel.Selector(main)); err == nil {
-			out = append(out, found...)
-		}
-	}
-	return out
-}
-
-// controlled are the objects that the main object has made; nil when they are not
-// asked for, or may not be listed.
-func (r *Resource[M, P]) controlled(ctx context.Context, client *kube.Client, main kube.Ref, o *kube.Object) []*kube.Object {
-	if len(r.def.Controls) == 0 || o == nil {
-		return nil
-	}
-	out := []*kube.Object{}
-	for _, k := range r.def.Controls {
-		all, err := client.List(ctx, k, main.Namespace, "")
-		if err != nil {
-			return nil
-		}
-		for _, c := range all {
-			if by := kube.Controlled(c); by != nil && by.UID == o.GetUID() {
-				out = append(out, c)
-			}
-		}
-	}
-	return out
-}
-
-// looks are those of the definition; none when it has none.
-func (r *Resource[M, P]) looks(m P) []Look {
-	if r.def.Beside == nil {
-		return nil
-	}
-	return r.def.Beside((*M)(m))
 }
 
 // selector is that of the pods of the main object; "" when it has none.
@@ -318,7 +272,7 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 		}
 	}
 	mem.remember(refs, live)
-	mem.Beside = fingerprintAll(seen.Related)
+	mem.Beside = fingerprintAll(r.apart(seen))
 	mem.Incomplete = r.incomplete(P(m), live)
 	mem.LastSeen = seen.Now.UTC()
 	P(m).Base().Objects = objectsValue(present, func(ref kube.Ref) types.String {

@@ -111,7 +111,7 @@ func (r *Resource[M, P]) readRaw(ctx context.Context, data *ProviderData, req *t
 		live[ref] = o
 		quiet = quiet && fingerprint(o) == mem.fingerprint(ref)
 	}
-	quiet = quiet && fingerprintAll(r.beside(ctx, client, live[refs[0]])) == mem.Beside
+	quiet = quiet && r.asBefore(ctx, client, live[refs[0]], mem)
 	resp := &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, Private: req.Private}
 	main := refs[0]
 	if quiet {

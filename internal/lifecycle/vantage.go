@@ -24,6 +24,7 @@ import (
 type vantage[M any, P based[M]] struct {
 	r      *Resource[M, P]
 	client *kube.Client
+	model  *M
 	ref    kube.Ref
 	uid    string
 	// selector is that of the pods.
@@ -31,11 +32,9 @@ type vantage[M any, P based[M]] struct {
 	woken    chan struct{}
 
 	main, pods, events *kube.Watching
-	// related are the watches of Definition.Related, nil where there is nothing to
-	// look for.
-	related []*kube.Watching
-	// beside are the watches of what the definition looks at beside the object.
-	beside []besideWatch
+	// beside are the watches of Definition.Beside, nil where there has been nothing
+	// to look for.
+	beside []*kube.Watching
 	// last is the main object as last seen, floor the resource version of the
 	// own write the watch has to catch up with.
 	last  *kube.Object
@@ -49,12 +48,6 @@ type vantage[M any, P based[M]] struct {
 	evicted map[types.UID]bool
 }
 
-// besideWatch is one of Definition.Beside.
-type besideWatch struct {
-	Look
-	*kube.Watching
-}
-
 // watch starts to look. live is the main object as the last write returned it.
 func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 	ref := w.want[0].ref
@@ -63,25 +56,19 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
 	}
 	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
-	v.related = make([]*kube.Watching, len(w.r.def.Related))
+	v.model, v.beside = w.model, make([]*kube.Watching, len(w.r.def.Beside))
 	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
 		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
-	}
-	for _, l := range w.r.looks(P(w.model)) {
-		v.beside = append(v.beside, besideWatch{l, w.client.Watch(l.Kind, ref.Namespace, v.woken)})
 	}
 	_ = level
 	return v
 }
 
 func (v *vantage[M, P]) stop() {
-	for _, w := range append([]*kube.Watching{v.main, v.pods, v.events}, v.related...) {
+	for _, w := range append([]*kube.Watching{v.main, v.pods, v.events}, v.beside...) {
 		if w != nil {
 			w.Stop()
 		}
-	}
-	for _, b := range v.beside {
-		b.Stop()
 	}
 }
 
@@ -89,15 +76,6 @@ func (v *vantage[M, P]) stop() {
 // replaced by a read.
 func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	seen := Seen{Live: kube.Live{}, Now: v.r.clock.Now(), Beside: map[string][]*kube.Object{}}
-	for _, b := range v.beside {
-		switch found, err := b.Matching(b.Selector); {
-		case !b.Healthy() || err != nil: // without the right to see them there is less to tell
-		case !b.Ready():
-			seen.Beside[b.Kind.Kind] = []*kube.Object{}
-		default:
-			seen.Beside[b.Kind.Kind] = found
-		}
-	}
 	switch o := v.main.Get(v.ref.Namespace, v.ref.Name); {
 	case !v.main.Healthy():
 		if o, err := v.client.Get(ctx, v.ref); err == nil {
@@ -119,7 +97,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	if v.last != nil {
 		seen.Live[v.ref.Kind.Kind] = v.last
 	}
-	seen.Related = v.lookBeside()
+	v.lookBeside(seen)
 	if v.ref.Kind == kube.Pod && v.last != nil {
 		seen.Pods = podsOf([]*kube.Object{v.last})
 	}
@@ -138,26 +116,25 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	return seen
 }
 
-// lookBeside returns the related objects of the main one. Who may not read them,
-// or has no such kind, is told less.
-func (v *vantage[M, P]) lookBeside() []*kube.Object {
-	var out []*kube.Object
-	for i, rel := range v.r.def.Related {
-		if v.last == nil {
+// lookBeside adds what Definition.Beside asks for. Who may not read it, or has no
+// such kind, is told less.
+func (v *vantage[M, P]) lookBeside(seen Seen) {
+	for i, l := range v.r.def.Beside {
+		selector, ok := l.asks(v.model, v.last)
+		if !ok {
 			continue
 		}
-		selector := rel.Selector(v.last)
-		if selector == "" {
-			continue
+		if v.beside[i] == nil {
+			v.beside[i] = v.client.Watch(l.Kind, v.ref.Namespace, v.woken)
 		}
-		if v.related[i] == nil {
-			v.related[i] = v.client.Watch(rel.Kind, v.ref.Namespace, v.woken)
-		}
-		if found, err := v.related[i].Matching(selector); err == nil {
-			out = append(out, found...)
+		switch found, err := v.beside[i].Matching(selector); {
+		case !v.beside[i].Healthy() || err != nil:
+		case !v.beside[i].Ready():
+			seen.Beside[l.Kind.Kind] = []*kube.Object{}
+		default:
+			seen.Beside[l.Kind.Kind] = l.of(v.last, found)
 		}
 	}
-	return out
 }
 
 // recallPods keeps the last state of every pod that was seen: a Job deletes its

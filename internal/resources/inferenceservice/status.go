@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
@@ -36,13 +35,15 @@ const revisionKey = "deployment.kubernetes.io/revision"
 // deadlineExceeded is the reason of a rollout that has stood still for too long.
 const deadlineExceeded = "ProgressDeadlineExceeded"
 
-// beside are the revisions of the Deployment, and who serves the Service.
-func beside(m *Model) []lifecycle.Look {
-	out := []lifecycle.Look{{Kind: kube.ReplicaSet, Selector: selector(m)}}
-	if m.serves() {
-		out = append(out, lifecycle.Look{Kind: kube.EndpointSlice, Selector: discoveryv1.LabelServiceName + "=" + serviceName(m)})
+// ofRevisions selects the ReplicaSets of the Deployment.
+func ofRevisions(m *Model, _ *kube.Object) string { return selector(m) }
+
+// ofEndpoints selects who serves the Service; "" where there is none.
+func ofEndpoints(m *Model, _ *kube.Object) string {
+	if !m.serves() {
+		return ""
 	}
-	return out
+	return discoveryv1.LabelServiceName + "=" + serviceName(m)
 }
 
 // ready judges the rollout against a level of wait_for.
@@ -155,7 +156,7 @@ func revisionsOf(d *appsv1.Deployment, seen lifecycle.Seen) []revision {
 	var out []revision
 	for _, o := range seen.Beside[kube.ReplicaSet.Kind] {
 		set, err := kube.Typed[appsv1.ReplicaSet](kube.Live{"": o}, "")
-		if err != nil || set == nil || !slices.ContainsFunc(set.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == d.UID }) {
+		if err != nil || set == nil {
 			continue
 		}
 		n, err := strconv.Atoi(set.Annotations[revisionKey])

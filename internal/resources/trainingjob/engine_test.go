@@ -133,7 +133,7 @@ spec: {replicatedJobs: [{name: main, template: {spec: {template: {spec: {contain
 			s := seen(t, fresh, tc.pods...)
 			s.Live = kube.Live{"JobSet": {Object: o}}
 			if tc.child != "" {
-				s.Related = []*kube.Object{seen(t, tc.child).Live["Job"]}
+				s.Beside = map[string][]*kube.Object{kube.Job.Kind: {seen(t, tc.child).Live["Job"]}}
 			}
 			if d := cmp.Diff(tc.want, trainingjob.Definition().Ready(m, s, tc.level)); d != "" {
 				t.Error(d)

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
@@ -110,7 +111,7 @@ func renew(m *Model, seen lifecycle.Seen) []string {
 	if !m.Distributed.RestartsAll() {
 		return nil
 	}
-	job, err := runOf(seen.Live, seen.Related)
+	job, err := runOf(seen.Live, seen.Beside[kube.Job.Kind])
 	if err != nil || job == nil || job.DeletionTimestamp != nil {
 		return nil
 	}

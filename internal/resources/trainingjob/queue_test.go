@@ -51,7 +51,7 @@ status: {conditions: [{type: QuotaReserved, status: "False", reason: Pending, me
 			if tc.workload != "" {
 				var o map[string]any
 				decode(t, tc.workload, &o)
-				s.Related = []*kube.Object{{Object: o}}
+				s.Beside = map[string][]*kube.Object{kube.QueuedWorkload.Kind: {{Object: o}}}
 			}
 			if d := cmp.Diff(tc.want, trainingjob.Definition().Ready(m, s, tc.level)); d != "" {
 				t.Error(d)

@@ -32,7 +32,7 @@ const (
 // ready judges a run against a level of wait_for. FailureTarget and
 // SuccessCriteriaMet are not the end: pods are still stopping.
 func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
-	job, err := runOf(seen.Live, seen.Related)
+	job, err := runOf(seen.Live, seen.Beside[kube.Job.Kind])
 	if err != nil || job == nil {
 		return wait.Of(wait.Progressing, phasePending, "", "The Job does not exist yet")
 	}
@@ -210,7 +210,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if m.Results.IsNull() || m.Results.IsUnknown() {
 		m.Results = types.MapNull(resultType)
 	}
-	job, err := runOf(seen.Live, seen.Related)
+	job, err := runOf(seen.Live, seen.Beside[kube.Job.Kind])
 	if err != nil || job == nil {
 		return undecodable(err)
 	}

@@ -63,9 +63,9 @@ func TestRuns(t *testing.T) {
 			t.Parallel()
 			d := trainingschedule.Definition()
 			m := testkit.ReadModel[trainingschedule.Model](t, trainingschedule.New, []byte("{name: nightly, namespace: ml, image: x, schedule: 0 2 * * *, "+tc.config+"}"))
-			seen := lifecycle.Seen{Live: kube.Live{"CronJob": object(t, tc.cron)}, Now: now, Controlled: []*kube.Object{}}
+			seen := lifecycle.Seen{Live: kube.Live{"CronJob": object(t, tc.cron)}, Now: now, Beside: map[string][]*kube.Object{kube.Job.Kind: {}}}
 			for _, j := range tc.jobs {
-				seen.Controlled = append(seen.Controlled, object(t, j))
+				seen.Beside[kube.Job.Kind] = append(seen.Beside[kube.Job.Kind], object(t, j))
 			}
 			if ds := d.Observe(m, seen); ds.HasError() {
 				t.Fatal(ds)

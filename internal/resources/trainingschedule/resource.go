@@ -74,7 +74,7 @@ func Definition() lifecycle.Definition[Model] {
 		Noun:        "Training schedule",
 		Schema:      attributes,
 		Owns:        []kube.Kind{kube.CronJob, kube.Service},
-		Controls:    []kube.Kind{kube.Job},
+		Beside:      []lifecycle.Look[Model]{{Kind: kube.Job, Controlled: true}},
 		Desired:     desired,
 		Fields:      fields,
 		Adopt:       adopt,

@@ -54,11 +54,12 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	if t := c.Status.LastSuccessfulTime; t != nil {
 		m.LastSuccess = moment(t)
 	}
-	if seen.Controlled == nil || c.Status.LastScheduleTime == nil {
+	jobs, known := seen.Beside[kube.Job.Kind]
+	if !known || c.Status.LastScheduleTime == nil {
 		return ds
 	}
 	var newest *batchv1.Job
-	for _, o := range seen.Controlled {
+	for _, o := range jobs {
 		job, err := kube.Typed[batchv1.Job](kube.Live{"": o}, "")
 		if err == nil && job != nil && (newest == nil || newest.CreationTimestamp.Before(&job.CreationTimestamp)) {
 			newest = job
