@@ -78,6 +78,14 @@ func (c *cause) explain() int {
 		// Of several containers it helps to see which is meant.
 		f.PodField = c.field()
 	}
+	if limit := c.memoryLimit(); t.ExitCode == 137 && limit != "" && c.pod.DeletionTimestamp == nil {
+		f.Reason = "Killed"
+		f.Summary = c.what + " was killed, perhaps for its memory"
+		f.PodField = c.field("resources", "limits", "memory")
+		f.Do = fmt.Sprintf("Nobody recorded who killed it, and nobody asked its pod to stop. Suspect %s first: a container runtime misses the kernel's kill now and then, when the container ends with it. "+
+			"Compare what the program uses with the limit, and raise it or use less: smaller batches, fewer data loader workers.", limit)
+		return rankCrash
+	}
 	e, ok := exits[t.ExitCode]
 	if !ok {
 		f.Summary = fmt.Sprintf("%s exited with code %d", c.what, t.ExitCode)
@@ -236,21 +244,9 @@ var signs = []sign{
 func (c *cause) oom() {
 	f := c.f
 	f.Summary = c.what + " exceeded its memory limit"
-	spec, _ := container(c.spec, c.name)
-	limit := "its memory limit"
-	set := false
-	if spec != nil {
-		if q, ok := spec.Resources.Limits[corev1.ResourceMemory]; ok {
-			limit, set = "its memory limit of "+q.String(), true
-		}
-	}
-	if !set && c.spec.Resources != nil {
-		if q, ok := c.spec.Resources.Limits[corev1.ResourceMemory]; ok {
-			limit, set = "the pod's memory limit of "+q.String(), true
-		}
-	}
+	limit := c.memoryLimit()
 	f.PodField = c.field("resources", "limits", "memory")
-	if !set {
+	if limit == "" {
 		f.Summary = c.what + " was killed because its node ran out of memory"
 		f.Happened = fmt.Sprintf("%s of %s was killed (OOMKilled, exit code %d)%s. It has no memory limit, so its node %s ran out of memory.", upperFirst(c.what), podSubject(c.pod), c.t.ExitCode, ranMark, orElse(c.pod.Spec.NodeName, ""))
 		f.Do = "Set resources.requests.memory and resources.limits.memory to what the program needs, so that it lands on a node that has it."
@@ -265,6 +261,21 @@ func (c *cause) oom() {
 		}
 		f.Do += " What it puts into /dev/shm" + size + " counts towards the limit."
 	}
+}
+
+// memoryLimit says which memory limit the container has; "" when it has none.
+func (c *cause) memoryLimit() string {
+	if spec, _ := container(c.spec, c.name); spec != nil {
+		if q, ok := spec.Resources.Limits[corev1.ResourceMemory]; ok {
+			return "its memory limit of " + q.String()
+		}
+	}
+	if c.spec.Resources != nil {
+		if q, ok := c.spec.Resources.Limits[corev1.ResourceMemory]; ok {
+			return "the pod's memory limit of " + q.String()
+		}
+	}
+	return ""
 }
 
 var (

@@ -20,10 +20,6 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 			"failed: container main exited with code 42", "ended with exit code 42", "does not try again (backoffLimit 0)",
 			"Last lines of its log:", "epoch 20/", "asked to exit with 42", tainted,
 		},
-		"OOMKilled": {
-			"failed: container main exceeded its memory limit", `(resources.limits["memory"])`, "its memory limit of 64Mi (OOMKilled, exit code 137)",
-			"allocating 512 MiB", tainted,
-		},
 		"NoRegistry":    {"failed: registry registry.mlk.invalid cannot be reached", "cannot be pulled onto node", "no such host", tainted},
 		"ImageNotFound": {"failed: the image of container main does not exist", `image = "localhost:5000/team/trainer:2.l"`, "not found", tainted},
 		"NeverPulled":   {"failed: the image of container main is not on its node", `image_pull_policy = "Never"`, `"mlk.dev/trainer:nope" is not on node`, tainted},
@@ -55,6 +51,29 @@ func TestAccKindFailures(t *testing.T) { // pains 8, 12, 13
 			explains(t, s.Apply(), want...)
 		})
 	}
+}
+
+// A container that outgrows its memory limit is killed by the kernel. containerd
+// misses that now and then, when the container ends with it; then nobody knows,
+// and the limit is named as the first suspect.
+func TestAccKindOutOfMemory(t *testing.T) { // pain 8
+	t.Parallel()
+	s := newScene(t, "")
+	out := s.Apply()
+	const limit, tainted = `(resources.limits["memory"])`, "run `terraform untaint"
+	pods, err := s.Kube.CoreV1().Pods(s.Namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(pods.Items) != 1 || len(pods.Items[0].Status.ContainerStatuses) != 1 {
+		t.Fatalf("%v: %+v", err, pods)
+	}
+	ended := pods.Items[0].Status.ContainerStatuses[0].State.Terminated
+	if ended == nil || ended.ExitCode != 137 {
+		t.Fatalf("it ended otherwise: %+v", ended)
+	}
+	if ended.Reason != "OOMKilled" {
+		explains(t, out, "failed: container main was killed, perhaps for its memory", limit, "exit code 137 (SIGKILL)", tainted, "Suspect its memory limit of 64Mi")
+		return
+	}
+	explains(t, out, "failed: container main exceeded its memory limit", limit, "its memory limit of 64Mi (OOMKilled, exit code 137)", "allocating 512 MiB", tainted)
 }
 
 // registry starts a server on port 5000 of a worker: a registry that answers,
