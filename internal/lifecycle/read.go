@@ -358,16 +358,6 @@ func (r *Resource[M, P]) identity(main kube.Ref) tftypes.Value {
 	return tftypes.NewValue(tftypes.Object{AttributeTypes: names}, attrs)
 }
 
-// decode turns a state into a model.
-func decode[M any](ctx context.Context, s schema.Schema, raw tftypes.Value) (*M, diag.Diagnostics) {
-	m := new(M)
-	ds := tfsdk.State{Schema: s, Raw: raw}.Get(ctx, m)
-	if ds.HasError() {
-		return nil, ds
-	}
-	return m, ds
-}
-
 // encode turns a model into a state.
 func encode(ctx context.Context, s schema.Schema, m any) (tftypes.Value, diag.Diagnostics) {
 	st := tfsdk.State{Schema: s, Raw: tftypes.NewValue(s.Type().TerraformType(ctx), nil)}
