@@ -36,7 +36,7 @@ const source = `terraform {
 `
 
 // TestAccExamples plans every example as it stands, and applies, plans again
-// and destroys those of resources and launchers, in a namespace of the test.
+// and destroys those of resources, launchers and model servers, in a namespace of the test.
 func TestAccExamples(t *testing.T) {
 	t.Parallel()
 	var folders []string
@@ -58,7 +58,8 @@ func TestAccExamples(t *testing.T) {
 				t.Fatalf("plan: %s", out)
 			}
 			known := schemas(t)
-			if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && filepath.Base(filepath.Dir(dir)) != "distributed" {
+			of := filepath.Base(filepath.Dir(dir))
+			if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && of != "distributed" && of != "serving" {
 				return // other tests apply it
 			}
 			cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, known)))

@@ -63,3 +63,19 @@ func (f *Fields) FindBelow(segments []string) []path.Path {
 	}
 	return out
 }
+
+// Redirect lets another attribute answer for all fields that the attribute from,
+// or one below it, generates.
+func (f *Fields) Redirect(from, to path.Path) {
+	for i, e := range f.entries {
+		if below(e.attribute, from) {
+			f.entries[i].attribute = to
+		}
+	}
+}
+
+// below reports whether at is root or an attribute below it.
+func below(at, root path.Path) bool {
+	a, r := at.Steps(), root.Steps()
+	return len(a) >= len(r) && a[:len(r)].Equal(r)
+}

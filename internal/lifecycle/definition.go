@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -77,6 +78,10 @@ type Definition[M any] struct {
 	// its namespace. Of those only the ones count that it controls, and those that
 	// nobody does. A main object that is a pod itself needs none.
 	Pods func(m *M) string
+	// Derived are computed attributes that follow from the declared ones. They are
+	// planned anew each time, so that the plan shows them, and Fields may name them:
+	// then a change seen on the cluster is one to put right.
+	Derived map[string]func(m *M) attr.Value
 	// Log says which log the state is to hold: of which container, and how many
 	// of its last lines. No lines: it is not read.
 	Log func(m *M) (container string, lines int64)

@@ -100,6 +100,7 @@ func (p *planner[M, P]) create() {
 	}
 	p.everything()
 	p.names(false)
+	p.derive(false)
 	p.hook(nil, true)
 	p.objects(true)
 	p.save()
@@ -114,13 +115,14 @@ func (p *planner[M, P]) update() {
 	// Nothing to do, and nothing marked as computed by the framework: the
 	// common case, kept cheap.
 	quiet := p.in.plan.Equal(p.in.state) && !p.mem.Pending && !p.mem.Incomplete
-	if quiet && p.labelsSettled() {
+	if quiet && p.labelsSettled() && p.derivedSettled() {
 		return
 	}
 	p.settle()
 	p.compare()
 	p.names(true)
 	p.restore()
+	p.derive(true)
 	replace := p.replacements()
 	prior, ds := decode[M](p.ctx, p.schema, p.in.state)
 	p.diagnostics.Append(ds...)

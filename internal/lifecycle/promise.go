@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -29,7 +30,7 @@ func known(raw tftypes.Value) tftypes.Value {
 // forget makes the computed attributes of a replaced object unknown.
 func (p *planner[M, P]) forget() {
 	for _, n := range computedNames(p.schema) {
-		if !p.config[n].IsNull() || slices.Contains([]string{"namespace", "labels_all", "annotations_all"}, n) || p.changed[n] {
+		if !p.config[n].IsNull() || slices.Contains([]string{"namespace", "labels_all", "annotations_all"}, n) || p.changed[n] || p.r.def.Derived[n] != nil {
 			continue
 		}
 		p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
@@ -56,10 +57,52 @@ func (p *planner[M, P]) restore() {
 // may see what the refresh did not.
 func (p *planner[M, P]) mayLearn() {
 	for _, n := range computedNames(p.schema) {
-		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] {
+		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] && p.r.def.Derived[n] == nil {
 			p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
 		}
 	}
+}
+
+// derive plans the attributes that follow from declared ones.
+func (p *planner[M, P]) derive(exists bool) {
+	if p.r.def.Derived == nil {
+		return
+	}
+	p.save()
+	var m *M
+	if p.inputsKnown() {
+		var ds diag.Diagnostics
+		m, ds = p.model()
+		p.diagnostics.Append(ds...)
+	}
+	for name, of := range p.r.def.Derived {
+		if m == nil {
+			p.plan[name] = tftypes.NewValue(p.plan[name].Type(), tftypes.UnknownValue)
+			continue
+		}
+		p.set(name, of(m))
+		if exists && !p.plan[name].Equal(p.state[name]) {
+			p.changed[name] = true
+		}
+	}
+}
+
+// derivedSettled reports whether the attributes that follow from declared ones are
+// in the state what they ought to be.
+func (p *planner[M, P]) derivedSettled() bool {
+	if p.r.def.Derived == nil {
+		return true
+	}
+	m, ds := decode[M](p.ctx, p.schema, known(p.in.state))
+	if ds.HasError() {
+		return false
+	}
+	for name, of := range p.r.def.Derived {
+		if v, err := of(m).ToTerraformValue(p.ctx); err != nil || !v.Equal(p.state[name]) {
+			return false
+		}
+	}
+	return true
 }
 
 // objects plans id and objects from what the configuration asks for.

@@ -29,7 +29,7 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if like == nil {
 		like = &Model{}
 	}
-	m := &Model{RestartOn: like.RestartOn, StartupBudget: like.StartupBudget}
+	m := &Model{RestartOn: like.RestartOn, StartupBudget: like.StartupBudget, Runtime: like.Runtime, Weights: like.Weights, Preset: noPreset}
 	m.Name = types.StringValue(d.Name)
 	m.Namespace = types.StringValue(d.Namespace)
 	m.Selector = adoptSelector(d, m, like)
@@ -112,9 +112,9 @@ func adoptRollout(spec *appsv1.DeploymentSpec, prior *Model) *Rollout {
 		MinReadySeconds:      stated(&spec.MinReadySeconds, 0, like.MinReadySeconds),
 		RevisionHistoryLimit: stated(spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit),
 	}
-	out.ProgressDeadlineSeconds = stated(spec.ProgressDeadlineSeconds, deadline(&Model{
-		Namespaced: prior.Namespaced, StartupBudget: prior.StartupBudget, Rollout: &out,
-	}), like.ProgressDeadlineSeconds)
+	usual := *prior
+	usual.Rollout = &out
+	out.ProgressDeadlineSeconds = stated(spec.ProgressDeadlineSeconds, deadline(&usual), like.ProgressDeadlineSeconds)
 	if r := spec.Strategy.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
 			out.MaxSurge = word(r.MaxSurge.String(), quarter, like.MaxSurge)

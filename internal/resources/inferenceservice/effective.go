@@ -1,12 +1,18 @@
 package inferenceservice
 
 import (
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 )
 
 // probeEvery is how often the start-up probe asks, which is the server's default
@@ -14,22 +20,271 @@ import (
 const probeEvery = 10 * time.Second
 
 // effective is the pod with what other attributes make of it.
-func effective(m *Model) podspec.Model {
-	pod := m.Model
-	if pod.StartupProbe == nil {
-		pod.StartupProbe = startupProbe(m)
-	}
-	return pod
+func effective(m *Model) podspec.Model { return fill(m).pod }
+
+// filled is a pod into which runtime and model have put what the user left open.
+type filled struct {
+	pod   podspec.Model
+	parts []part
+	// budget is how long the model may take to load.
+	budget time.Duration
 }
+
+// part is one attribute of the pod, or one entry of it, that was left open.
+type part struct {
+	// at is where a user sets it, and key how preset calls it.
+	at  path.Path
+	key string
+	// of is its value in a pod; nil when it has none.
+	of func(pod *podspec.Model) any
+	// drop takes it out of a pod that shares its maps with others.
+	drop func(pod *podspec.Model)
+}
+
+// fill makes the pod that a model asks for.
+func fill(m *Model) *filled {
+	f := &filled{pod: m.Model, budget: budgetOf(m.StartupBudget)}
+	if s, known := serverOf(m); known {
+		f.server(m, &s)
+		f.weights(m, &s)
+	} else {
+		f.weights(m, nil)
+	}
+	f.startup(m)
+	return f
+}
+
+// server puts in what a runtime brings.
+func (f *filled) server(m *Model, s *server) {
+	w, number := m.weights(), f.port(portHTTP, s.port)
+	listens := map[string]int32{portHTTP: number}
+	for name, p := range s.others {
+		listens[name] = f.port(name, p)
+	}
+	single(f, "liveness_probe", func(p *podspec.Model) **podspec.Probe { return &p.LivenessProbe }, ask(s.live, number))
+	single(f, "readiness_probe", func(p *podspec.Model) **podspec.Probe { return &p.ReadinessProbe }, ask(s.ready, number))
+	if s.metrics != "" {
+		for key, value := range map[string]string{"scrape": "true", "path": s.metrics, "port": strconv.Itoa(int(listens[s.metricsPort]))} {
+			entry(f, "pod_annotations", "prometheus.io/"+key, podAnnotations, types.StringValue(value))
+		}
+	}
+	if s.memory != "" && !hasSharedMemory(m) {
+		f.pod.SharedMemory = quantity.New(s.memory)
+		f.parts = append(f.parts, part{
+			at: path.Root("shared_memory"), key: "shared_memory",
+			of: func(p *podspec.Model) any {
+				if p.SharedMemory.IsNull() {
+					return nil
+				}
+				return p.SharedMemory
+			},
+			drop: func(p *podspec.Model) { p.SharedMemory = quantity.Null() },
+		})
+	}
+	list(f, "command", func(p *podspec.Model) *[]types.String { return &p.Command }, s.command)
+	f.arguments(s.arguments(m, listens))
+	for name, value := range s.env {
+		if w == nil && strings.Contains(value, "$directory") {
+			continue
+		}
+		f.variable(name, strings.NewReplacer("$port", strconv.Itoa(int(number)), "$directory", w.directory(s)).Replace(value))
+	}
+}
+
+// hasSharedMemory reports whether the user says what is at /dev/shm.
+func hasSharedMemory(m *Model) bool {
+	for name, v := range m.Volumes {
+		if name == "dshm" || v.MountPath.ValueString() == "/dev/shm" {
+			return true
+		}
+	}
+	return !m.SharedMemory.IsNull()
+}
+
+// port puts in a port and returns its number: that which the user gives it.
+func (f *filled) port(name string, number int32) int32 {
+	if p, ok := f.pod.Ports[name]; ok {
+		n, _, _ := p.Listen(name)
+		return n
+	}
+	for key, p := range f.pod.Ports {
+		if n, _, _ := p.Listen(key); n == number {
+			return number // the user calls it otherwise
+		}
+	}
+	entry(f, "ports", name, func(p *podspec.Model) *map[string]podspec.Port { return &p.Ports }, podspec.Port{Port: types.Int32Value(number)})
+	return number
+}
+
+// arguments puts them before the user's own.
+func (f *filled) arguments(args []string) {
+	if len(args) == 0 {
+		return
+	}
+	own := len(f.pod.Args)
+	f.pod.Args = append(words(args...), f.pod.Args...)
+	if own == 0 {
+		f.parts = append(f.parts, listPart("args", func(p *podspec.Model) *[]types.String { return &p.Args }))
+		return
+	}
+	// A list belongs to one attribute: it is the user's, and drift shows there.
+	made := words(args...)
+	f.parts = append(f.parts, part{
+		key: "args", of: func(*podspec.Model) any { return made },
+		drop: func(p *podspec.Model) {
+			if len(p.Args) >= len(made) && reflect.DeepEqual(p.Args[:len(made)], made) {
+				p.Args = p.Args[len(made):]
+			}
+		},
+	})
+}
+
+// variable puts in a variable of the main container, unless the user has it.
+func (f *filled) variable(name, value string) {
+	if _, taken := f.pod.EnvValueFrom[name]; !taken {
+		entry(f, "env", name, func(p *podspec.Model) *map[string]types.String { return &p.Env }, types.StringValue(value))
+	}
+}
+
+// weights puts in where the model comes from.
+func (f *filled) weights(m *Model, s *server) {
+	w := m.weights()
+	if w == nil {
+		return
+	}
+	var readers []string
+	if c := w.container(m, s); c != nil && !hasInit(m, loader) {
+		readers = []string{loader}
+		if scheme, _ := w.parts(); scheme == schemeGCS && !w.TokenSecret.IsNull() {
+			entry(f, "volumes", credentials, podVolumes, w.credentialsVolume())
+		}
+		f.initContainer(*c)
+	}
+	if _, own := m.Volumes[modelVolume]; own {
+		f.mount(w, readers)
+	} else {
+		entry(f, "volumes", modelVolume, podVolumes, w.volume(s, readers...))
+	}
+	if w.loads(s) {
+		if s.cache != "" && w.directory(s) != s.fixed {
+			f.variable(s.cache, w.directory(s))
+		}
+		if t := w.token(); t != nil {
+			if _, taken := f.pod.Env["HF_TOKEN"]; !taken {
+				entry(f, "env_value_from", "HF_TOKEN", func(p *podspec.Model) *map[string]podspec.EnvValue { return &p.EnvValueFrom }, *t)
+			}
+		}
+	}
+}
+
+// mount lets other containers see the volume that the user has for the model.
+func (f *filled) mount(w *Weights, readers []string) {
+	for _, r := range readers {
+		v := f.pod.Volumes[modelVolume]
+		at := len(v.Mounts)
+		v.Mounts = append(v.Mounts[:at:at], podspec.Mount{Path: w.MountPath, Container: types.StringValue(r)})
+		f.pod.Volumes = maps.Clone(f.pod.Volumes)
+		f.pod.Volumes[modelVolume] = v
+		mine := func(p *podspec.Model) int {
+			return slices.IndexFunc(p.Volumes[modelVolume].Mounts, func(m podspec.Mount) bool { return m.Container.ValueString() == r })
+		}
+		f.parts = append(f.parts, part{
+			at: path.Root("volumes").AtMapKey(modelVolume).AtName("mounts").AtListIndex(at), key: "volumes." + modelVolume + ".mounts." + r,
+			of: func(p *podspec.Model) any {
+				if i := mine(p); i >= 0 {
+					return p.Volumes[modelVolume].Mounts[i]
+				}
+				return nil
+			},
+			drop: func(p *podspec.Model) {
+				v, i := p.Volumes[modelVolume], mine(p)
+				if i < 0 {
+					return
+				}
+				if v.Mounts = append(v.Mounts[:i:i], v.Mounts[i+1:]...); len(v.Mounts) == 0 {
+					v.Mounts = nil
+				}
+				p.Volumes = maps.Clone(p.Volumes)
+				p.Volumes[modelVolume] = v
+			},
+		})
+	}
+}
+
+func hasInit(m *Model, name string) bool {
+	for i := range m.InitContainers {
+		if m.InitContainers[i].Name.ValueString() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// initContainer puts one in after the user's own, so that these keep their places.
+func (f *filled) initContainer(c podspec.InitContainer) {
+	at := len(f.pod.InitContainers)
+	f.pod.InitContainers = append(f.pod.InitContainers[:at:at], c)
+	find := func(p *podspec.Model) int {
+		for i := range p.InitContainers {
+			if p.InitContainers[i].Name.Equal(c.Name) {
+				return i
+			}
+		}
+		return -1
+	}
+	f.parts = append(f.parts, part{
+		at: path.Root("init_containers").AtListIndex(at), key: "init_containers." + c.Name.ValueString(),
+		of: func(p *podspec.Model) any {
+			if i := find(p); i >= 0 {
+				return p.InitContainers[i]
+			}
+			return nil
+		},
+		drop: func(p *podspec.Model) {
+			if i := find(p); i >= 0 {
+				if p.InitContainers = append(p.InitContainers[:i:i], p.InitContainers[i+1:]...); len(p.InitContainers) == 0 {
+					p.InitContainers = nil
+				}
+			}
+		},
+	})
+}
+
+// startup puts in the start-up probe that the budget makes.
+func (f *filled) startup(m *Model) {
+	s, known := serverOf(m)
+	if m.StartupProbe != nil {
+		return
+	}
+	if f.budget == 0 && known {
+		f.budget = s.budget
+		f.parts = append(f.parts, part{
+			at: path.Root("startup_probe"), key: "startup_budget",
+			of: func(p *podspec.Model) any {
+				switch made := startupProbe(&f.pod, f.budget); {
+				case reflect.DeepEqual(p.StartupProbe, made):
+					return types.StringValue(short(f.budget))
+				case p.StartupProbe == nil:
+					return nil
+				}
+				return p.StartupProbe
+			},
+			drop: func(p *podspec.Model) { p.StartupProbe = nil },
+		})
+	}
+	f.pod.StartupProbe = startupProbe(&f.pod, f.budget)
+}
+
+// short writes whole minutes as people do.
+func short(d time.Duration) string { return strings.TrimSuffix(d.String(), "0s") }
 
 // startupProbe asks what tells whether the server is ready, for as long as it
 // may take to be; nil without a budget.
-func startupProbe(m *Model) *podspec.Probe {
-	of := m.ReadinessProbe
+func startupProbe(pod *podspec.Model, limit time.Duration) *podspec.Probe {
+	of := pod.ReadinessProbe
 	if of == nil {
-		of = m.LivenessProbe
+		of = pod.LivenessProbe
 	}
-	limit := budgetOf(m.StartupBudget)
 	if of == nil || limit == 0 {
 		return nil
 	}
@@ -54,15 +309,82 @@ func budgetOf(v types.String) time.Duration {
 	return d
 }
 
-// unmade takes out of an adopted model what prior does not say and other
-// attributes of it make; where that is gone, those attributes are too.
-func unmade(m, prior *Model) {
-	made := effective(prior)
-	switch {
-	case prior.StartupProbe != nil || made.StartupProbe == nil:
-	case m.StartupProbe == nil:
-		m.StartupBudget = types.StringNull()
-	case reflect.DeepEqual(m.StartupProbe, made.StartupProbe):
-		m.StartupProbe = nil
+// ask is a probe that gets a path. Its port is a number: the user may call it
+// anything.
+func ask(at string, number int32) *podspec.Probe {
+	return &podspec.Probe{HTTPGet: &podspec.HTTPGet{Path: types.StringValue(at), Port: types.StringValue(strconv.Itoa(int(number)))}}
+}
+
+func podAnnotations(p *podspec.Model) *map[string]types.String { return &p.PodAnnotations }
+func podVolumes(p *podspec.Model) *map[string]podspec.Volume   { return &p.Volumes }
+
+// entry puts in an entry of a map, unless there is one.
+func entry[V any](f *filled, attribute, key string, in func(*podspec.Model) *map[string]V, v V) {
+	m := in(&f.pod)
+	if _, taken := (*m)[key]; taken {
+		return
+	}
+	with := maps.Clone(*m)
+	if with == nil {
+		with = map[string]V{}
+	}
+	with[key] = v
+	*m = with
+	f.parts = append(f.parts, part{
+		at: path.Root(attribute).AtMapKey(key), key: attribute + "." + key,
+		of: func(p *podspec.Model) any {
+			if v, ok := (*in(p))[key]; ok {
+				return v
+			}
+			return nil
+		},
+		drop: func(p *podspec.Model) {
+			left := maps.Clone(*in(p))
+			delete(left, key)
+			if len(left) == 0 {
+				left = nil
+			}
+			*in(p) = left
+		},
+	})
+}
+
+// single puts in what a pointer leads to, unless it leads somewhere.
+func single[V any](f *filled, attribute string, in func(*podspec.Model) **V, v *V) {
+	if *in(&f.pod) != nil {
+		return
+	}
+	*in(&f.pod) = v
+	f.parts = append(f.parts, part{
+		at: path.Root(attribute), key: attribute,
+		of: func(p *podspec.Model) any {
+			if v := *in(p); v != nil {
+				return v
+			}
+			return nil
+		},
+		drop: func(p *podspec.Model) { *in(p) = nil },
+	})
+}
+
+// list puts in a list, unless there is one.
+func list(f *filled, attribute string, in func(*podspec.Model) *[]types.String, v []string) {
+	if *in(&f.pod) != nil || len(v) == 0 {
+		return
+	}
+	*in(&f.pod) = words(v...)
+	f.parts = append(f.parts, listPart(attribute, in))
+}
+
+func listPart(attribute string, in func(*podspec.Model) *[]types.String) part {
+	return part{
+		at: path.Root(attribute), key: attribute,
+		of: func(p *podspec.Model) any {
+			if v := *in(p); len(v) > 0 {
+				return v
+			}
+			return nil
+		},
+		drop: func(p *podspec.Model) { *in(p) = nil },
 	}
 }

@@ -94,7 +94,7 @@ const margin = 10 * time.Minute
 // deadline is how many seconds a rollout may go without progress when nobody says
 // it: as long as somebody waits for it, and as the model may need.
 func deadline(m *Model) int32 {
-	longest := budgetOf(m.StartupBudget) + margin
+	longest := fill(m).budget + margin
 	for _, t := range []string{"create", "update"} {
 		longest = max(longest, timeout(m, t))
 	}
@@ -161,13 +161,14 @@ func fields(m *Model) diags.Fields {
 	var f diags.Fields
 	d := kube.Deployment.Kind
 	f.Add(restartPath, d, "spec", "template", "metadata", "annotations", restartKey)
-	pod := effective(m)
-	if m.StartupProbe == nil && pod.StartupProbe != nil {
+	made := fill(m)
+	pod := made.pod
+	if !m.StartupBudget.IsNull() && m.StartupProbe == nil && pod.StartupProbe != nil {
 		for _, handler := range [][]string{nil, {"exec"}, {"httpGet"}, {"tcpSocket"}, {"grpc"}} {
 			f.Add(budgetPath, append([]string{d, "spec", "template", "spec", "containers", m.Main(), "startupProbe"}, handler...)...)
 		}
 	}
-	f.Merge(pod.Fields(path.Empty(), d, "spec", "template"))
+	f.Merge(podFields(made, d, "spec", "template"))
 	for k := range selectorOf(m) {
 		f.Add(selectorPath, d, "spec", "template", "metadata", "labels", k)
 	}

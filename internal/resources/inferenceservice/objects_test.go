@@ -119,6 +119,13 @@ func TestValidate(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"fine":                   {served, ""},
 		"no port":                {"", "The Service would have no port"},
+		"the runtime knows":      {"runtime: vllm, startup_budget: 5m", ""},
+		"runtime of its own":     {"runtime: custom", "The Service would have no port"},
+		"token of a claim":       {served + ", model: {source: 'pvc://c', token_secret: s}", "A model on a claim needs no token"},
+		"token of an image":      {served + ", model: {source: 'oci://r/i', token_secret: s}", "The image of a model is pulled with image_pull_secrets"},
+		"key without secret":     {served + ", model: {source: 'hf://o/n', token_key: k}", "token_key needs token_secret"},
+		"key of s3":              {served + ", model: {source: 's3://b', token_secret: s, token_key: k}", "token_key says nothing for s3"},
+		"token for ollama":       {"runtime: ollama, model: {source: 'hf://o/n', token_secret: s}", "Ollama takes no token of Hugging Face's hub"},
 		"nobody calls":           {"service: {enabled: false}", ""},
 		"port of the Service":    {"service: {port: 80}", ""},
 		"two ways":               {served + ", startup_budget: 5m, startup_probe: {tcp_socket: {port: http}}", "startup_budget and startup_probe say the same thing"},

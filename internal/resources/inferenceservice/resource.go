@@ -5,6 +5,7 @@ package inferenceservice
 import (
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -19,6 +20,9 @@ type Model struct {
 	lifecycle.Namespaced
 	podspec.Model
 
+	Runtime         types.String            `tfsdk:"runtime"`
+	Weights         *Weights                `tfsdk:"model"`
+	Preset          types.Map               `tfsdk:"preset"`
 	Replicas        types.Int32             `tfsdk:"replicas"`
 	Selector        map[string]types.String `tfsdk:"selector"`
 	Service         *Service                `tfsdk:"service"`
@@ -75,6 +79,8 @@ var (
 	rolloutPath  = path.Root("rollout")
 	budgetPath   = path.Root("startup_budget")
 	restartPath  = path.Root("restart_on")
+	runtimePath  = path.Root("runtime")
+	modelPath    = path.Root("model")
 )
 
 // New returns the mlk_inference_service resource.
@@ -102,6 +108,7 @@ func Definition() lifecycle.Definition[Model] {
 		},
 		Outdated:    outdated,
 		Serving:     serving,
+		Derived:     map[string]func(*Model) attr.Value{"preset": preset, "url": func(m *Model) attr.Value { return url(m) }},
 		Moving:      []string{"ready_replicas", "current_replicas"},
 		PodTemplate: []string{kube.Deployment.Kind, "spec", "template"},
 		Companion:   companion,

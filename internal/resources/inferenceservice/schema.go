@@ -39,6 +39,7 @@ var countOrShare = regexp.MustCompile(`^(0|[1-9][0-9]{0,4}|(0|[1-9][0-9]?|100)%)
 func attributes() schema.Schema {
 	all := podspec.Attributes(podspec.Options{Changing: "Changing it rolls out new pods, as `rollout` says."})
 	maps.Copy(all, ownAttributes())
+	maps.Copy(all, presetAttributes())
 	all["service"] = serviceAttribute()
 	all["rollout"] = rolloutAttribute()
 	return schema.Schema{
@@ -72,7 +73,7 @@ func ownAttributes() map[string]schema.Attribute {
 		"startup_budget": schema.StringAttribute{
 			Optional: true,
 			MarkdownDescription: "How long the model may take to load, as `90s`, `10m` or `1h`: the server is not started anew, and the rollout not given up, before. " +
-				"It makes the `startup_probe`, every 10 seconds what `readiness_probe` asks, or else `liveness_probe`. Default: none, so that those two count from the start. " +
+				"It makes the `startup_probe`, every 10 seconds what `readiness_probe` asks, or else `liveness_probe`. Default: that of `runtime`, or else none, so that those two count from the start. " +
 				"Not with `startup_probe`. Changing it rolls out new pods.",
 			Validators: []validator.String{budget{}},
 		},

@@ -103,7 +103,7 @@ const lasting = 5 * time.Second
 // where no probe asks them: a server that cannot start ends within seconds, and
 // each of its tries looks like one that is ready until then.
 func steady(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) bool {
-	if m.ReadinessProbe != nil {
+	if pod := effective(m); pod.ReadinessProbe != nil {
 		return true
 	}
 	current := int32(0)
@@ -219,6 +219,10 @@ func serving(m *Model, seen lifecycle.Seen) string {
 // observe fills what the cluster decided.
 func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	m.URL = url(m)
+	if m.Preset.IsNull() || m.Preset.IsUnknown() {
+		f := fill(m)
+		m.Preset = f.shown(&f.pod)
+	}
 	d, ds := deploymentOf(seen.Live)
 	if d == nil {
 		return ds

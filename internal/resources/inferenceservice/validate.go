@@ -3,6 +3,7 @@ package inferenceservice
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -41,7 +42,8 @@ func (budget) ValidateString(_ context.Context, req validator.StringRequest, res
 
 // configured is what rules look at, as the configuration writes it.
 type configured struct {
-	name, budget                   types.String
+	name, budget, runtime          types.String
+	model                          types.Object
 	startup, readiness, liveness   types.Object
 	ports                          types.Map
 	service, rollout               types.Object
@@ -57,6 +59,8 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	var in configured
 	get := func(at path.Path, into any) { ds.Append(c.GetAttribute(ctx, at, into)...) }
 	get(path.Root("name"), &in.name)
+	get(runtimePath, &in.runtime)
+	get(modelPath, &in.model)
 	get(budgetPath, &in.budget)
 	get(path.Root("startup_probe"), &in.startup)
 	get(path.Root("readiness_probe"), &in.readiness)
@@ -83,7 +87,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	if ds.HasError() {
 		return ds
 	}
-	for _, m := range append(in.rolloutTroubles(), append(in.serviceTroubles(), in.budgetTroubles()...)...) {
+	for _, m := range slices.Concat(in.rolloutTroubles(), in.serviceTroubles(), in.budgetTroubles(), in.modelTroubles()) {
 		ds.Append(m.Error())
 	}
 	return ds
@@ -132,7 +136,7 @@ func (in *configured) serviceTroubles() []diags.Message {
 		return nil
 	}
 	var out []diags.Message
-	if in.port.IsNull() && !in.ports.IsUnknown() && len(in.ports.Elements()) == 0 {
+	if in.port.IsNull() && !in.ports.IsUnknown() && len(in.ports.Elements()) == 0 && !in.brings() {
 		out = append(out, diags.Message{
 			Summary:  "The Service would have no port",
 			Happened: "Neither the main container nor the Service names a port.",
@@ -179,7 +183,7 @@ func (in *configured) budgetTroubles() []diags.Message {
 			Do:       "Keep one of them.",
 			At:       budgetPath,
 		}}
-	case in.readiness.IsNull() && in.liveness.IsNull():
+	case in.readiness.IsNull() && in.liveness.IsNull() && !in.brings():
 		return []diags.Message{{
 			Summary:  "startup_budget needs to know how to ask the server",
 			Happened: "It makes the start-up probe out of readiness_probe or liveness_probe, and there is neither.",
@@ -190,12 +194,11 @@ func (in *configured) budgetTroubles() []diags.Message {
 	return nil
 }
 
-// plan tells the url before the apply, and replaces what Kubernetes does not change.
-func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
+// plan replaces what Kubernetes does not change.
+func plan(_ context.Context, p *lifecycle.Planning[Model]) {
 	if p.Destroy || p.Wanted == nil {
 		return
 	}
-	p.Diagnostics.Append(p.Plan.SetAttribute(ctx, path.Root("url"), url(p.Wanted))...)
 	if p.Prior != nil && p.Prior.serves() && p.Wanted.serves() && serviceName(p.Prior) == serviceName(p.Wanted) &&
 		p.Prior.given().Headless.ValueBool() != p.Wanted.given().Headless.ValueBool() {
 		p.RequiresReplace.Append(servicePath.AtName("headless"))

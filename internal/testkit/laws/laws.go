@@ -214,12 +214,16 @@ func isMark(segments []string) bool {
 	return len(segments) > 1 && segments[0] == "metadata" && strings.HasPrefix(segments[len(segments)-1], "mlk.dev/")
 }
 
+// derived are the computed attributes that changes on the cluster may show in: they
+// are planned from what others declare.
+var derived = []string{"labels_all", "annotations_all", "preset"}
+
 // settable are the attributes a state is compared by: those the user declares,
 // and what the provider adds to them.
 func settable(sch schema.Schema, c Config) []string {
 	var out []string
 	for name, a := range sch.Attributes {
-		if _, set := c[name]; set || !a.IsComputed() || name == "labels_all" || name == "annotations_all" {
+		if _, set := c[name]; set || !a.IsComputed() || slices.Contains(derived, name) {
 			out = append(out, name)
 		}
 	}
