@@ -104,7 +104,16 @@ func (d *drifting) found(at ...string) { d.out = append(d.out, slices.Clone(at))
 
 // missing reports whether a wanted value is missed where live has none.
 func (d *drifting) missing(at []string, wanted any) bool {
-	return !empty(wanted) || wanted != nil && keepsZero(d.root, at)
+	if !empty(wanted) || wanted != nil && keepsZero(d.root, at) {
+		return true
+	}
+	m, _ := wanted.(map[string]any)
+	for k, v := range m {
+		if d.missing(append(slices.Clone(at), k), v) {
+			return true // the one label of a map may be ""
+		}
+	}
+	return false
 }
 
 func (d *drifting) walk(at []string, wanted, live any, exists bool) {

@@ -34,6 +34,11 @@ func TestDriftOfZeros(t *testing.T) {
 			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"labels": map[string]any{"b": "x"}}},
 			[][]string{{"metadata", "labels", "a"}},
 		},
+		"the only label, without a value": {
+			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"labels": map[string]any{"a": ""}}},
+			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{}},
+			[][]string{{"metadata", "labels"}},
+		},
 		"false, which the server leaves out": {
 			pod(map[string]any{"hostNetwork": false, "containers": []any{map[string]any{"name": "a", "resources": map[string]any{}}}}),
 			pod(map[string]any{"containers": []any{map[string]any{"name": "a"}}}), nil,

@@ -32,7 +32,8 @@ type filled struct {
 
 // part is one attribute of the pod, or one entry of it, that was left open.
 type part struct {
-	// at is where a user sets it, and key how preset calls it.
+	// at is where a user sets it, empty for what is put before what the user has
+	// there, and key how preset calls it.
 	at  path.Path
 	key string
 	// of is its value in a pod; nil when it has none.
@@ -93,12 +94,9 @@ func (f *filled) server(m *Model, s *server) {
 
 // hasSharedMemory reports whether the user says what is at /dev/shm.
 func hasSharedMemory(m *Model) bool {
-	for name, v := range m.Volumes {
-		if name == "dshm" || v.MountPath.ValueString() == "/dev/shm" {
-			return true
-		}
-	}
-	return !m.SharedMemory.IsNull()
+	_, taken := m.Volumes["dshm"]
+	_, there := mounted(m, "/dev/shm")
+	return taken || there || !m.SharedMemory.IsNull()
 }
 
 // port puts in a port and returns its number: that which the user gives it.
@@ -127,13 +125,29 @@ func (f *filled) arguments(args []string) {
 		f.parts = append(f.parts, listPart("args", func(p *podspec.Model) *[]types.String { return &p.Args }))
 		return
 	}
-	// A list belongs to one attribute: it is the user's, and drift shows there.
-	made := words(args...)
+	// The list is the user's too: what is before theirs is the preset's, and where
+	// theirs cannot be told any more, all of it is theirs.
+	made, theirs := words(args...), f.pod.Args[len(args):]
+	before := func(p *podspec.Model) ([]types.String, bool) {
+		if n := len(p.Args) - len(theirs); n >= 0 && reflect.DeepEqual(p.Args[n:], theirs) {
+			return p.Args[:n], true
+		}
+		return nil, false
+	}
 	f.parts = append(f.parts, part{
-		key: "args", of: func(*podspec.Model) any { return made },
+		key: "args",
+		of: func(p *podspec.Model) any {
+			switch now, told := before(p); {
+			case !told:
+				return made
+			case len(now) > 0:
+				return now
+			}
+			return nil
+		},
 		drop: func(p *podspec.Model) {
-			if len(p.Args) >= len(made) && reflect.DeepEqual(p.Args[:len(made)], made) {
-				p.Args = p.Args[len(made):]
+			if _, told := before(p); told {
+				p.Args = theirs
 			}
 		},
 	})
@@ -160,8 +174,12 @@ func (f *filled) weights(m *Model, s *server) {
 		}
 		f.initContainer(*c)
 	}
-	if _, own := m.Volumes[modelVolume]; own {
-		f.mount(w, readers)
+	key, own := mounted(m, w.directory(s))
+	if _, named := m.Volumes[modelVolume]; named && !own {
+		key, own = modelVolume, true
+	}
+	if own {
+		f.mount(m, key, w.directory(s), readers)
 	} else {
 		entry(f, "volumes", modelVolume, podVolumes, w.volume(s, readers...))
 	}
@@ -177,27 +195,39 @@ func (f *filled) weights(m *Model, s *server) {
 	}
 }
 
-// mount lets other containers see the volume that the user has for the model.
-func (f *filled) mount(w *Weights, readers []string) {
-	for _, r := range readers {
-		v := f.pod.Volumes[modelVolume]
-		at := len(v.Mounts)
-		v.Mounts = append(v.Mounts[:at:at], podspec.Mount{Path: w.MountPath, Container: types.StringValue(r)})
-		f.pod.Volumes = maps.Clone(f.pod.Volumes)
-		f.pod.Volumes[modelVolume] = v
+// mount lets the main container and others see the volume that the user has for
+// the model, where it is not there yet.
+func (f *filled) mount(m *Model, key, directory string, readers []string) {
+	main := types.StringValue(m.Main())
+	for _, r := range append([]string{m.Main()}, readers...) {
+		v := f.pod.Volumes[key]
+		in := types.StringValue(r)
 		mine := func(p *podspec.Model) int {
-			return slices.IndexFunc(p.Volumes[modelVolume].Mounts, func(m podspec.Mount) bool { return m.Container.ValueString() == r })
+			return slices.IndexFunc(p.Volumes[key].Mounts, func(m podspec.Mount) bool {
+				return m.Path.ValueString() == directory && (m.Container.Equal(in) || m.Container.IsNull() && in.Equal(main))
+			})
 		}
+		if mine(&f.pod) >= 0 || in.Equal(main) && !v.MountPath.IsNull() {
+			continue
+		}
+		at := len(v.Mounts)
+		more := podspec.Mount{Path: types.StringValue(directory), Container: in}
+		if in.Equal(main) {
+			more.Container = types.StringNull()
+		}
+		v.Mounts = append(v.Mounts[:at:at], more)
+		f.pod.Volumes = maps.Clone(f.pod.Volumes)
+		f.pod.Volumes[key] = v
 		f.parts = append(f.parts, part{
-			at: path.Root("volumes").AtMapKey(modelVolume).AtName("mounts").AtListIndex(at), key: "volumes." + modelVolume + ".mounts." + r,
+			at: path.Root("volumes").AtMapKey(key).AtName("mounts").AtListIndex(at), key: "volumes." + key + ".mounts." + r,
 			of: func(p *podspec.Model) any {
 				if i := mine(p); i >= 0 {
-					return p.Volumes[modelVolume].Mounts[i]
+					return p.Volumes[key].Mounts[i]
 				}
 				return nil
 			},
 			drop: func(p *podspec.Model) {
-				v, i := p.Volumes[modelVolume], mine(p)
+				v, i := p.Volumes[key], mine(p)
 				if i < 0 {
 					return
 				}
@@ -205,10 +235,25 @@ func (f *filled) mount(w *Weights, readers []string) {
 					v.Mounts = nil
 				}
 				p.Volumes = maps.Clone(p.Volumes)
-				p.Volumes[modelVolume] = v
+				p.Volumes[key] = v
 			},
 		})
 	}
+}
+
+// mounted finds the volume that the main container of the user's pod has at a
+// place.
+func mounted(m *Model, at string) (string, bool) {
+	main := types.StringValue(m.Main())
+	for _, key := range slices.Sorted(maps.Keys(m.Volumes)) {
+		v := m.Volumes[key]
+		if v.MountPath.ValueString() == at || slices.ContainsFunc(v.Mounts, func(p podspec.Mount) bool {
+			return p.Path.ValueString() == at && (p.Container.IsNull() || p.Container.Equal(main))
+		}) {
+			return key, true
+		}
+	}
+	return "", false
 }
 
 func hasInit(m *Model, name string) bool {

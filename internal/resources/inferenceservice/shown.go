@@ -47,7 +47,7 @@ func unmade(m, prior *Model) {
 	budgeted := false
 	for _, p := range f.parts {
 		budgeted = budgeted || p.key == "startup_budget"
-		if now, made := p.of(&m.Model), p.of(&f.pod); reflect.DeepEqual(now, made) {
+		if now, made := p.of(&m.Model), p.of(&f.pod); reflect.DeepEqual(now, made) || len(p.at.Steps()) == 0 {
 			p.drop(&m.Model)
 		}
 	}
@@ -66,6 +66,8 @@ func podFields(f *filled, segments ...string) diags.Fields {
 	for _, p := range f.parts {
 		if len(p.at.Steps()) > 0 {
 			out.Redirect(p.at, presetPath.AtMapKey(p.key))
+		} else {
+			out.Add(presetPath.AtMapKey(p.key), append(slices.Clone(segments), "spec", "containers", f.pod.Main(), p.key)...)
 		}
 	}
 	return out
