@@ -21,6 +21,10 @@ import (
 // kubectl in its ways of writing, and other Terraform providers.
 var predecessors = regexp.MustCompile(`^(kubectl(-.*)?|Terraform|HashiCorp|OpenTofu|terraform-provider-kube.*)$`)
 
+// IsPredecessor reports whether a field manager is a tool that people adopt
+// objects from.
+func IsPredecessor(manager string) bool { return predecessors.MatchString(manager) }
+
 // Inheritance returns the JSON patch that moves the fields of kubectl and other
 // Terraform providers to Manager, so that a field removed from the
 // configuration of an adopted object really goes. Nil when there is nothing to

@@ -107,12 +107,13 @@ func letters(s string) string {
 var layers = map[string][]string{
 	"provider":    {"provider", "narrow", "resources", "datasources", "lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "gpu", "diags"},
 	"narrow":      {"diags"},
-	"resources":   {"lifecycle", "blocks", "kube", "wait", "gpu", "diags"},
+	"resources":   {"lifecycle", "blocks", "kube", "wait", "nodepool", "gpu", "diags"},
 	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "gpu", "diags"},
 	"lifecycle":   {"kube", "wait", "diagnose", "placement", "gpu", "diags"},
 	"blocks":      {"blocks", "gpu", "diags"},
 	"diagnose":    {"kube", "wait", "placement", "gpu"},
 	"placement":   {"gpu"},
+	"nodepool":    {"kube", "gpu"},
 	"gpu":         {},
 	"wait":        {"kube"},
 	"kube":        {"kube"},
@@ -130,6 +131,7 @@ var forbidden = map[string][]string{
 	"wait":        {"github.com/hashicorp"},
 	"diagnose":    {"github.com/hashicorp"},
 	"placement":   {"github.com/hashicorp"},
+	"nodepool":    {"github.com/hashicorp"},
 }
 
 // TestImportsPointDown checks design §2: what a package may know.

@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
-	"github.com/mlkube/terraform-provider-mlk/internal/provider"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/laws"
@@ -35,7 +34,7 @@ const realPopulation = 20
 // the tests without a cluster take for its defaults.
 func TestAccLaws(t *testing.T) {
 	t.Parallel()
-	for _, newResource := range provider.Resources() {
+	for _, newResource := range objectful(t) {
 		s := laws.Read(t, root, newResource)
 		t.Run(s.Type, func(t *testing.T) {
 			t.Parallel()

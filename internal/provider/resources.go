@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpunodepool"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
@@ -17,6 +18,7 @@ import (
 // Resources lists every resource of the provider, by name.
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
+		gpunodepool.New,
 		inferenceservice.New,
 		pod.New,
 		shardedservice.New,

@@ -1,0 +1,16 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_gpu_node_pool" "b" {
+  name          = "${var.namespace}-b"
+  node_selector = { "test.mlk.dev/nodes" = var.namespace }
+  node_names    = ["${var.namespace}-nobody"]
+  labels        = { accelerator = "nvidia-h100", team = "research" }
+
+  taints = [
+    { key = "nvidia.com/gpu", value = "present", effect = "NoSchedule" },
+    { key = "team", value = "research", effect = "NoSchedule" },
+    { key = "team", value = "research", effect = "PreferNoSchedule" },
+  ]
+}

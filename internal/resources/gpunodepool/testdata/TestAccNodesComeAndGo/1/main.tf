@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_gpu_node_pool" "a" {
+  name          = "${var.namespace}-a"
+  node_selector = { "test.mlk.dev/nodes" = var.namespace }
+  labels        = { accelerator = "nvidia-h100" }
+  taints        = [{ key = "nvidia.com/gpu", value = "present", effect = "NoSchedule" }]
+}
