@@ -201,7 +201,7 @@ func sickDevices(p *corev1.Pod, s *corev1.ContainerStatus) string {
 	case 1:
 		return fmt.Sprintf("Its device %s on node %s is reported as unhealthy.", sick[0], p.Spec.NodeName)
 	}
-	return fmt.Sprintf("Its devices %s on node %s are reported as unhealthy.", list(sick, shownNodes), p.Spec.NodeName)
+	return fmt.Sprintf("Its devices %s on node %s are reported as unhealthy.", list(sick, 3), p.Spec.NodeName)
 }
 
 // ranMark stands in a text where the running time goes.

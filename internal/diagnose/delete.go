@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 // Stay is what is known about an object whose deletion does not end.
@@ -210,7 +212,7 @@ func finalizer(s Stay, subject, name string, explained bool) (Finding, bool) {
 	owner := finalizerOwner(name)
 	f := Finding{
 		Reason: "Finalizer", Subject: subject,
-		Summary:  "finalizer " + clip(name, 50) + " keeps it",
+		Summary:  "finalizer " + placement.Clip(name, 50) + " keeps it",
 		Happened: fmt.Sprintf("%s was asked to go %s ago. Finalizer %s keeps it, which %s has to remove.", subject, span(s.Now.Sub(deletedAt(s.Object, s.Now))), name, owner),
 		Do:       "See whether " + owner + " runs. Removing a finalizer by hand skips the clean-up it stands for.",
 		Field:    []string{s.Object.GetKind(), "metadata", "finalizers"},

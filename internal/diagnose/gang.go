@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -11,8 +10,9 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 // gangPatience is how long the pods of a gang that cannot all fit may wait for
@@ -60,24 +60,24 @@ func (x *examiner) gang(j *batchv1.Job) bool {
 	}
 	first := waiting[0]
 	w := parseScheduler(podCondition(first, corev1.PodScheduled).Message)
-	s := x.survey(first)
-	r, ok := s.blamed(w.short())
-	room := s.room(domainOf(j))
-	if !ok || room.each == 0 || room.ranks >= need {
+	s := x.view(first)
+	r, ok := s.Blamed(w.short())
+	room := s.Room(placement.Spread{Together: domainOf(j)}, false)
+	if !ok || room.Each == 0 || room.Pods >= need {
 		return false
 	}
-	missing := (need - room.ranks + room.each - 1) / room.each
+	missing := (need - room.Pods + room.Each - 1) / room.Each
 	f := Finding{
 		Reason: reasonGangTooLarge, Subject: jobSubject(j), Count: len(waiting),
-		Summary: fmt.Sprintf("%s short for %d ranks with %s each", plural(missing, "node"), need, amountOf(r, s.asks[r])),
+		Summary: fmt.Sprintf("%s short for %d ranks with %s each", plural(missing, "node"), need, placement.Amount(r, s.Asks[r])),
 		Why:     quote(w.quote),
 		Field:   []string{"Job", "spec", "parallelism"},
 	}
 	f.Happened = fmt.Sprintf("%s needs %d pods at a time, each with %s. %s; %d %s left over.",
-		f.Subject, need, inFull(r, s.asks[r]), room.text(), need-room.ranks, agree(int32(min(need-room.ranks, math.MaxInt32)), "is", "are"))
-	others := slices.DeleteFunc(s.with(r, s.asks[r]), func(p place) bool { return p.open() })
-	f.Happened = sentences(f.Happened, s.keptOut(others))
-	f.Do = fmt.Sprintf("Add %s like these (mlk_gpu_node_pool), or run with distributed.nodes = %d. No amount of waiting helps with the nodes there are.", plural(missing, "node"), room.ranks)
+		f.Subject, need, placement.InFull(r, s.Asks[r]), room.Text("rank"), need-room.Pods, agree(int32(min(need-room.Pods, math.MaxInt32)), "is", "are"))
+	others := slices.DeleteFunc(s.With(r, s.Asks[r]), func(p placement.Place) bool { return p.Open() })
+	f.Happened = sentences(f.Happened, s.KeptOut(others))
+	f.Do = fmt.Sprintf("Add %s like these (mlk_gpu_node_pool), or run with distributed.nodes = %d. No amount of waiting helps with the nodes there are.", plural(missing, "node"), room.Pods)
 	scaling, coming := x.scaling(first)
 	f.Happened = sentences(f.Happened, scaling)
 	if coming {
@@ -130,76 +130,4 @@ func domainOf(j *batchv1.Job) string {
 		}
 	}
 	return ""
-}
-
-// room is what nodes can hold of equal pods when they are empty.
-type room struct {
-	// ranks fit at a time, each on the largest of the places.
-	ranks, each int
-	places      []place
-	// domain is the value of the label key that has most room; "" for all nodes.
-	key, domain string
-}
-
-// room counts the pods like s.pod that its nodes can hold, in one domain of key
-// when there is one.
-func (s *survey) room(key string) room {
-	best := room{key: key}
-	byDomain := map[string]room{}
-	for _, p := range s.places {
-		if !p.open() {
-			continue
-		}
-		domain := ""
-		if key != "" {
-			if domain = p.node.Labels[key]; domain == "" {
-				continue
-			}
-		}
-		n := s.slots(p.node)
-		if n == 0 {
-			continue
-		}
-		d := byDomain[domain]
-		d.key, d.domain = key, domain
-		d.ranks, d.each, d.places = d.ranks+n, max(d.each, n), append(d.places, p)
-		byDomain[domain] = d
-	}
-	for _, domain := range slices.Sorted(maps.Keys(byDomain)) {
-		if d := byDomain[domain]; d.ranks > best.ranks {
-			best = d
-		}
-	}
-	return best
-}
-
-// slots is how many pods like s.pod an empty node holds.
-func (s *survey) slots(n *corev1.Node) int {
-	out := -1
-	for r, asked := range s.asks {
-		if asked.Sign() <= 0 {
-			continue
-		}
-		h := has(n, r)
-		if fit := fits(h, asked); out < 0 || fit < out {
-			out = fit
-		}
-	}
-	return max(out, 0)
-}
-
-// fits is how often an amount fits into another.
-func fits(have, each resource.Quantity) int {
-	if m := each.MilliValue(); m > 0 {
-		return int(have.MilliValue() / m)
-	}
-	return 0
-}
-
-func (r room) text() string {
-	where := fmt.Sprintf("%s can hold such pods when empty (%s)", plural(len(r.places), "node"), list(names(r.places), shownNodes))
-	if r.domain != "" {
-		where = fmt.Sprintf("All have to be in one domain of %s; the one with most room is %s, where %s", r.key, r.domain, where)
-	}
-	return fmt.Sprintf("%s: room for %s", where, plural(r.ranks, "rank"))
 }

@@ -1,46 +1,99 @@
 package diagnose
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
+
+// view is the nodes as a pod sees them.
+func (x *examiner) view(p *corev1.Pod) *placement.View {
+	v := placement.See(p, x.e.Nodes, placement.UsageOf(x.e.NodePods))
+	v.Bound = x.e.NodePods
+	return v
+}
 
 // nodesRefuse explains a pod that nodes refuse one by one.
 func (x *examiner) nodesRefuse(f *Finding, p *corev1.Pod, w schedulerWords) {
-	f.Happened = f.Subject + " cannot be scheduled."
-	s := x.survey(p)
-	kind := w.highest()
-	short := w.short()
-	if len(x.e.Nodes) > 0 && (kind == "resource" || kind == "taint" || kind == "selector" || kind == "cordon") {
-		if r, ok := s.blamed(short); ok {
-			kind = s.explainResource(f, r)
-			if kind == "" {
-				return
-			}
-		}
-	} else if kind == "resource" {
-		s.withoutNodes(f, w)
-		return
-	}
-	switch kind {
-	case "taint":
-		s.explainTaints(f, w)
-	case "selector":
-		s.explainLabels(f)
-	case "cordon":
-		f.Reason, f.Summary = "NodesCordoned", "the nodes that could take a pod are closed to new pods"
-		f.Happened += s.closed()
-		f.Do = "Open them again (kubectl uncordon), wait for those that are not ready, or add nodes."
-	case "resource":
-		s.withoutNodes(f, w)
-	default:
+	said := placement.Finding{Subject: f.Subject, Reason: f.Reason, Happened: f.Subject + " cannot be scheduled."}
+	kind := nodesSay(&said, x.view(p), w, len(x.e.Nodes) > 0)
+	f.Reason, f.Summary, f.Happened, f.Do, f.PodField = said.Reason, said.Summary, said.Happened, said.Do, said.PodField
+	if kind != "" {
 		x.otherHurdle(f, p, kind)
 	}
 }
 
-func affinityField() []string {
-	return []string{"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"}
+// nodesSay explains what capacity, taints and labels have to do with it. It
+// returns what stands in the way when it is none of them.
+func nodesSay(f *placement.Finding, v *placement.View, w schedulerWords, known bool) string {
+	kind := w.highest()
+	short := w.short()
+	if known && (kind == "resource" || kind == "taint" || kind == "selector" || kind == "cordon") {
+		if r, ok := v.Blamed(short); ok {
+			if kind = v.ExplainResource(f, r); kind == "" {
+				return ""
+			}
+		}
+	}
+	switch kind {
+	case "taint":
+		if !v.ExplainTaints(f) {
+			w.taints(f)
+		}
+	case "selector":
+		v.ExplainLabels(f)
+	case "cordon":
+		f.Reason, f.Summary = "NodesCordoned", "the nodes that could take a pod are closed to new pods"
+		f.Happened += v.Closed()
+		f.Do = "Open them again (kubectl uncordon), wait for those that are not ready, or add nodes."
+	case "resource":
+		withoutNodes(f, v, w)
+	default:
+		return orElse(kind, "unknown")
+	}
+	return ""
+}
+
+// taints takes the taint from the words of older schedulers, which name it.
+func (w schedulerWords) taints(f *placement.Finding) {
+	for _, r := range w.reasons {
+		if _, t, ok := strings.Cut(r.reason, "untolerated taint {"); ok {
+			f.Summary = "taint " + placement.Clip(strings.TrimSuffix(t, "}"), 40) + " keeps a pod off the nodes"
+		}
+	}
+}
+
+// withoutNodes explains a shortage when the nodes could not be read.
+func withoutNodes(f *placement.Finding, v *placement.View, w schedulerWords) {
+	short := w.short()
+	if len(short) == 0 {
+		return
+	}
+	r := short[0]
+	for _, c := range short {
+		if gpu.Is(c) {
+			r = c
+			break
+		}
+	}
+	f.Reason = "Insufficient"
+	f.PodField = placement.RequestField(&v.Pod.Spec, r)
+	f.Summary = "no node has enough " + placement.Unit(r) + " for a pod"
+	if q, ok := v.Asks[r]; ok && q.Sign() > 0 {
+		f.Happened += fmt.Sprintf(" It asks for %s.", placement.InFull(r, q))
+	}
+	f.Do = "Ask for less, wait for other pods to end, or add nodes."
+	if gpu.Is(r) {
+		f.Do = "Lower gpu.count, wait for other pods to end, or add nodes (mlk_gpu_node_pool)."
+		if slices.ContainsFunc(w.reasons, func(n refusedNodes) bool { return strings.Contains(n.reason, "taint") }) {
+			f.Do += " If the nodes with GPUs are those with taints, tolerate these."
+		}
+	}
 }
 
 // otherHurdle explains refusals in which neither capacity nor taints nor

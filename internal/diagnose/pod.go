@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 func podCondition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
@@ -166,12 +167,12 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		f.PodField = []string{"spec", "priorityClassName"}
 	case outOf:
 		rank = rankConfig
-		if res == "cpu" || res == "memory" || res == "ephemeral-storage" || res == "pods" || isExtended(corev1.ResourceName(res)) {
-			f.PodField = requestField(&p.Spec, corev1.ResourceName(res))
+		if res == "cpu" || res == "memory" || res == "ephemeral-storage" || res == "pods" || placement.IsExtended(corev1.ResourceName(res)) {
+			f.PodField = placement.RequestField(&p.Spec, corev1.ResourceName(res))
 		}
 		what := res
-		if !isExtended(corev1.ResourceName(res)) {
-			what = unit(corev1.ResourceName(res))
+		if !placement.IsExtended(corev1.ResourceName(res)) {
+			what = placement.Unit(corev1.ResourceName(res))
 		}
 		f.Summary = "node " + node + " had no " + what + " left for a pod"
 		f.Happened = fmt.Sprintf("The scheduler chose node %s for %s, but the node had not enough %s and turned it away.", node, f.Subject, what)
@@ -189,7 +190,7 @@ func (x *examiner) rejected(p *corev1.Pod, j *batchv1.Job) bool {
 		f.Happened = fmt.Sprintf("Node %s turned %s away because its device plugin could not hand out what the pod asks for.", node, f.Subject)
 		f.Do = fmt.Sprintf("See the device plugin's pod on node %s: a GPU may have failed, or the plugin was restarting. Trying again usually lands on another node.", node)
 		if m := notAllocated.FindStringSubmatch(msg); m != nil {
-			f.PodField = requestField(&p.Spec, corev1.ResourceName(m[1]))
+			f.PodField = placement.RequestField(&p.Spec, corev1.ResourceName(m[1]))
 		}
 		if f.PodField == nil {
 			for i := range p.Spec.Containers {
@@ -278,7 +279,7 @@ func evicted(f *Finding, p *corev1.Pod, msg string) {
 		f.Summary = "a pod outgrew its ephemeral-storage limit of " + m[1]
 		f.Happened = fmt.Sprintf("%s was evicted: its containers, logs and empty volumes together wrote more than %s to the node's disk.", f.Subject, m[1])
 		f.Do = "Raise the limit of ephemeral-storage in resources, or write data and checkpoints to a volume."
-		if f.PodField = requestField(&p.Spec, corev1.ResourceEphemeralStorage); f.PodField != nil {
+		if f.PodField = placement.RequestField(&p.Spec, corev1.ResourceEphemeralStorage); f.PodField != nil {
 			f.PodField[len(f.PodField)-2] = "limits"
 		}
 	case evictedLow.MatchString(msg), evictedCondition.MatchString(msg):
@@ -304,7 +305,7 @@ func evicted(f *Finding, p *corev1.Pod, msg string) {
 		default:
 			f.Do = "Look at what else runs on the node; pods that use more than they request go first."
 		}
-		if f.PodField = requestField(&p.Spec, r); f.PodField == nil && r != "" && len(p.Spec.Containers) > 0 {
+		if f.PodField = placement.RequestField(&p.Spec, r); f.PodField == nil && r != "" && len(p.Spec.Containers) > 0 {
 			f.PodField = []string{"spec", "containers", p.Spec.Containers[0].Name, "resources", "requests", string(r)}
 		}
 	default:

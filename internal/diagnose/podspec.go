@@ -6,12 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
-
-// isExtended reports whether a resource is a device that pods ask for by count.
-func isExtended(r corev1.ResourceName) bool {
-	return strings.Contains(string(r), "/") && !strings.HasPrefix(string(r), "kubernetes.io/")
-}
 
 // mainContainer is the container that the pod is about: the first.
 func mainContainer(spec *corev1.PodSpec) *corev1.Container {
@@ -36,39 +32,6 @@ func container(spec *corev1.PodSpec, name string) (*corev1.Container, string) {
 	return nil, "containers"
 }
 
-// requestField names the field by which the pod asks for most of a resource:
-// the limit of devices, the request of the rest.
-func requestField(spec *corev1.PodSpec, r corev1.ResourceName) []string {
-	var name, in string
-	var most int64 = -1
-	look := func(list string, cs []corev1.Container) {
-		for _, c := range cs {
-			q, ok := c.Resources.Requests[r]
-			if !ok {
-				q, ok = c.Resources.Limits[r]
-			}
-			if ok && q.MilliValue() > most {
-				name, in, most = c.Name, list, q.MilliValue()
-			}
-		}
-	}
-	look("containers", spec.Containers)
-	look("initContainers", spec.InitContainers)
-	if most < 0 {
-		return nil
-	}
-	kind := "requests"
-	if isExtended(r) || strings.HasPrefix(string(r), corev1.ResourceHugePagesPrefix) {
-		kind = "limits"
-	}
-	if c, _ := container(spec, name); c != nil && kind == "requests" {
-		if _, ok := c.Resources.Requests[r]; !ok {
-			kind = "limits"
-		}
-	}
-	return []string{"spec", in, name, "resources", kind, string(r)}
-}
-
 // acceleratorField names the field by which a container asks for its device,
 // or nil.
 func acceleratorField(spec *corev1.PodSpec, name string) []string {
@@ -77,7 +40,7 @@ func acceleratorField(spec *corev1.PodSpec, name string) []string {
 		return nil
 	}
 	for _, list := range []corev1.ResourceList{c.Resources.Limits, c.Resources.Requests} {
-		for _, r := range sortedKeys(list) {
+		for _, r := range placement.Keys(list) {
 			if gpu.Is(r) {
 				return []string{"spec", in, name, "resources", "limits", string(r)}
 			}
@@ -114,12 +77,4 @@ func volumeOfClaim(spec *corev1.PodSpec, claim string) string {
 		}
 	}
 	return ""
-}
-
-func sortedKeys(l corev1.ResourceList) []corev1.ResourceName {
-	out := make([]corev1.ResourceName, 0, len(l))
-	for k := range l {
-		out = append(out, k)
-	}
-	return sorted(out)
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 // maker is an object whose controller makes pods.
@@ -171,7 +172,7 @@ func quotaRefusal(f Finding, msg string, template *corev1.PodSpec) Finding {
 		never = never || r.amount.Cmp(lim.amount) > 0
 		if f.PodField == nil {
 			key, limits := strings.CutPrefix(r.key, "limits.")
-			f.PodField = requestField(template, corev1.ResourceName(strings.TrimPrefix(key, "requests.")))
+			f.PodField = placement.RequestField(template, corev1.ResourceName(strings.TrimPrefix(key, "requests.")))
 			if limits && f.PodField != nil {
 				f.PodField[len(f.PodField)-2] = "limits"
 			}

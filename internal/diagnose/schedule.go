@@ -10,15 +10,13 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 // hopeless is how long a pod that asks for more than any node has may wait for
 // an autoscaler to say that it makes larger nodes.
 const hopeless = time.Minute
-
-// reasonTooLarge is the finding that no node could ever take the pod, although
-// nodes of the kind it asks for exist.
-const reasonTooLarge = "NoNodeLargeEnough"
 
 // unseenGrace is how long a scheduler may take to look at a pod at all.
 const unseenGrace = 15 * time.Second
@@ -198,7 +196,7 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 		f.Happened = sentences(f.Happened, scaling)
 		if coming {
 			f.Do = "Give the new nodes time to come: raise timeouts.create if they take longer than this wait."
-		} else if f.Reason == reasonTooLarge && x.e.Now.Sub(d.when) >= hopeless {
+		} else if f.Reason == placement.TooLarge && x.e.Now.Sub(d.when) >= hopeless {
 			f.Certain = true
 		}
 	}
@@ -365,7 +363,7 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 	case strings.Contains(msg, "pod affinity terms conflict"):
 		f.Reason, f.Summary = "AffinityConflict", "the node affinity of a pod contradicts itself"
 		f.Do = "No node can meet all terms at once: drop one."
-		f.PodField = affinityField()
+		f.PodField = placement.AffinityField()
 	case deviceClass.MatchString(msg):
 		f.Reason, f.Summary = "DeviceClassNotFound", "device class "+deviceClass.FindStringSubmatch(msg)[1]+" does not exist"
 		f.Do = "Install the DRA driver that brings it, or name one of: kubectl get deviceclasses"

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/placement"
 )
 
 // logLines bounds a quoted log: enough for a stack trace's end, short enough
@@ -59,15 +61,7 @@ func quote(s string) string {
 }
 
 // plural returns "1 pod" or "3 pods".
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	if strings.HasSuffix(one, "x") || strings.HasSuffix(one, "s") {
-		return fmt.Sprintf("%d %ses", n, one)
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
+func plural(n int, one string) string { return placement.Plural(n, one) }
 
 // times returns "once", "twice" or "5 times".
 func times(n int) string {
@@ -98,24 +92,10 @@ func span(d time.Duration) string {
 }
 
 // list joins names: "a", "a and b", "a, b and 3 more".
-func list(names []string, most int) string {
-	names = slices.Clone(names)
-	if more := len(names) - most; more > 0 {
-		names = append(names[:most:most], fmt.Sprintf("%d more", more))
-	}
-	switch len(names) {
-	case 0:
-		return ""
-	case 1:
-		return names[0]
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
+func list(names []string, most int) string { return placement.List(names, most) }
 
 // sentences joins sentences, leaving out empty ones.
-func sentences(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
-}
+func sentences(parts ...string) string { return placement.Sentences(parts...) }
 
 // random matches what differs between two reports of the same problem: pod
 // name suffixes, addresses, digests, counters.

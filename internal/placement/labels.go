@@ -1,4 +1,4 @@
-package diagnose
+package placement
 
 import (
 	"cmp"
@@ -58,27 +58,27 @@ func requirements(p *corev1.Pod) (rs []requirement, alternatives bool) {
 			if err != nil {
 				continue
 			}
-			rs = append(rs, requirement{e.Key, text, labels.NewSelector().Add(*r), affinityField()})
+			rs = append(rs, requirement{e.Key, text, labels.NewSelector().Add(*r), AffinityField()})
 		}
 	}
 	return rs, len(terms) > 1
 }
 
-// explainLabels says which demand on labels no node meets, and what there is.
-func (s *survey) explainLabels(f *Finding) {
+// ExplainLabels says which demand on labels no node meets, and what there is.
+func (v *View) ExplainLabels(f *Finding) {
 	f.Reason, f.Summary = "NodeLabels", "no node has the labels that a pod asks for"
-	rs, alternatives := requirements(s.pod)
+	rs, alternatives := requirements(v.Pod)
 	if len(rs) > 0 {
 		f.PodField = rs[0].field
 	}
 	f.Do = "Correct node selector or affinity, or label the nodes. See what they have: kubectl get nodes --show-labels"
-	if len(s.places) == 0 || len(rs) == 0 {
+	if len(v.Places) == 0 || len(rs) == 0 {
 		return
 	}
-	places := s.relevant()
-	f.Happened = sentences(f.Happened, s.devices(places))
+	places := v.relevant()
+	f.Happened = Sentences(f.Happened, v.devices(places))
 	for _, r := range rs {
-		if slices.ContainsFunc(places, func(p place) bool { return r.selector.Matches(labels.Set(p.node.Labels)) }) {
+		if slices.ContainsFunc(places, func(p Place) bool { return r.selector.Matches(labels.Set(p.Node.Labels)) }) {
 			continue
 		}
 		f.PodField = r.field
@@ -104,20 +104,20 @@ func (s *survey) explainLabels(f *Finding) {
 		for _, r := range rs {
 			all = append(all, r.text)
 		}
-		f.Happened += fmt.Sprintf(" Each of its demands is met by some node, but no node meets all of them: %s.", list(all, 4))
+		f.Happened += fmt.Sprintf(" Each of its demands is met by some node, but no node meets all of them: %s.", List(all, 4))
 	}
 }
 
 // because says which demand on labels leaves the named nodes out.
-func (s *survey) because(nodes []string) string {
-	rs, alternatives := requirements(s.pod)
+func (v *View) because(nodes []string) string {
+	rs, alternatives := requirements(v.Pod)
 	if alternatives {
 		return ""
 	}
 	for _, r := range rs {
-		var out []place
-		for _, p := range s.places {
-			if slices.Contains(nodes, p.node.Name) && !r.selector.Matches(labels.Set(p.node.Labels)) {
+		var out []Place
+		for _, p := range v.Places {
+			if slices.Contains(nodes, p.Node.Name) && !r.selector.Matches(labels.Set(p.Node.Labels)) {
 				out = append(out, p)
 			}
 		}
@@ -132,10 +132,10 @@ func (s *survey) because(nodes []string) string {
 }
 
 // valuesOf lists the values that nodes have for a label, the frequent first.
-func valuesOf(places []place, key string) string {
+func valuesOf(places []Place, key string) string {
 	counts := map[string]int{}
 	for _, p := range places {
-		if v, ok := p.node.Labels[key]; ok {
+		if v, ok := p.Node.Labels[key]; ok {
 			counts[v]++
 		}
 	}
@@ -154,5 +154,10 @@ func valuesOf(places []place, key string) string {
 			values[i] = `""`
 		}
 	}
-	return list(values, 5)
+	return List(values, 5)
+}
+
+// AffinityField is the field of the demands on nodes that an affinity makes.
+func AffinityField() []string {
+	return []string{"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"}
 }
