@@ -106,6 +106,7 @@ func (p *planner[M, P]) create() {
 	p.save()
 	p.needs()
 	p.security()
+	p.placement(nil)
 }
 
 func (p *planner[M, P]) update() {
@@ -147,6 +148,9 @@ func (p *planner[M, P]) update() {
 	if replace {
 		p.needs()
 		p.security()
+	}
+	if len(p.changed) > 0 {
+		p.placement(prior)
 	}
 }
 

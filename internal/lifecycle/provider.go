@@ -23,4 +23,9 @@ type ProviderData struct {
 	// ClusterChanged is "error" or "recreate": what to do when the cluster
 	// behind the configuration is not the one the state was made on.
 	ClusterChanged string
+	// Placement is what a plan makes of pods that no node can take: PlacementWarning,
+	// PlacementError or PlacementOff; "" is a warning.
+	Placement string
+	// Inventory is what plans know of the nodes; nil when they do not look at them.
+	Inventory *Inventory
 }

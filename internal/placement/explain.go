@@ -145,7 +145,7 @@ func (v *View) inUse(f *Finding, r corev1.ResourceName, asked resource.Quantity,
 
 // freeOf says how much of a resource is free on nodes, if that is known.
 func (v *View) freeOf(r corev1.ResourceName, places []Place) string {
-	if v.Bound == nil || len(places) == 0 {
+	if v.usage == nil || len(places) == 0 {
 		return ""
 	}
 	var best Place

@@ -18,6 +18,17 @@ type Spread struct {
 	Apart []string
 }
 
+// text says what keeps the pods apart.
+func (s Spread) text() string {
+	switch {
+	case len(s.Apart) == 0:
+		return ""
+	case slices.Contains(s.Apart, corev1.LabelHostname):
+		return "Their anti-affinity lets no two of them share a node."
+	}
+	return fmt.Sprintf("Their anti-affinity lets no two of them have the same %s.", List(s.Apart, shownNodes))
+}
+
 // Room is what nodes can hold of equal pods.
 type Room struct {
 	// Pods fit at a time, Each on the largest of the places.

@@ -98,6 +98,12 @@ func (p *mlk) Configure(ctx context.Context, req provider.ConfigureRequest, resp
 	if v := m.ClusterChanged.ValueString(); v != "" {
 		data.ClusterChanged = v
 	}
+	if v, ok := m.PlanChecks.Attributes()["placement"].(types.String); ok {
+		data.Placement = v.ValueString()
+	}
+	if data.Placement != lifecycle.PlacementOff {
+		data.Inventory = &lifecycle.Inventory{}
+	}
 	if unknown == "" {
 		config, diagnostics := p.config(ctx, m)
 		resp.Diagnostics.Append(diagnostics...)

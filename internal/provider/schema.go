@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // model mirrors the provider block. Any value may be unknown.
@@ -36,6 +37,7 @@ type model struct {
 	Annotations          types.Map     `tfsdk:"annotations"`
 	ClusterChanged       types.String  `tfsdk:"cluster_changed"`
 	LogTails             types.Bool    `tfsdk:"log_tails"`
+	PlanChecks           types.Object  `tfsdk:"plan_checks"`
 	QPS                  types.Float64 `tfsdk:"qps"`
 	Burst                types.Int32   `tfsdk:"burst"`
 }
@@ -195,6 +197,19 @@ func (p *mlk) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider
 				Optional: true,
 				MarkdownDescription: "Whether explanations of a failure quote the end of the log, at most 10 lines, of the containers that failed. Values that containers get from secrets are masked; where those cannot be read, nothing is quoted. " +
 					"`false` keeps logs out of Terraform's output, for logs that hold other people's data. Default: `true`.",
+			},
+			"plan_checks": schema.SingleNestedAttribute{
+				Optional:            true,
+				MarkdownDescription: "What a plan asks the cluster beyond whether it takes the objects. Unchanged resources are not asked about.",
+				Attributes: map[string]schema.Attribute{
+					"placement": schema.StringAttribute{
+						Optional: true,
+						MarkdownDescription: "What to make of pods that the nodes have no room for: GPUs that no node has, a gang larger than the cluster, taints and labels that leave no node, a rollout that finds no free GPU. " +
+							"`warning` (default): say so in the plan. `error`: refuse the plan where no waiting would help and there is no sign of an autoscaler; say the rest. `off`: do not look. " +
+							"The nodes are read once for all resources of a plan. Nothing is said where they may not be read, for resources in a queue, and where Karpenter or the cluster autoscaler makes nodes.",
+						Validators: []validator.String{stringvalidator.OneOf(lifecycle.PlacementWarning, lifecycle.PlacementError, lifecycle.PlacementOff)},
+					},
+				},
 			},
 			"qps": schema.Float64Attribute{
 				Optional:            true,
