@@ -51,6 +51,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"namespaces":             {Version: "v1", Kind: "Namespace"},
 	"nodes":                  {Version: "v1", Kind: "Node"},
 	"secrets":                {Version: "v1", Kind: "Secret"},
+	"configmaps":             {Version: "v1", Kind: "ConfigMap"},
 }
 
 // Request is one call, as Server.Before and Server.After see it.
