@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -21,7 +22,9 @@ func (c *Client) Serves(ctx context.Context, k Kind) (bool, error) {
 	}
 	var code int
 	body, err := c.rest.Get().AbsPath("apis", k.Group, k.Version).Do(ctx).StatusCode(&code).Raw()
-	if code == http.StatusNotFound {
+	// Of a group that nobody has installed the server says so in plain text, which
+	// client-go makes an error of without a code.
+	if code == http.StatusNotFound || apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {

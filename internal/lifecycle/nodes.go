@@ -3,14 +3,12 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/placement"
@@ -117,16 +115,15 @@ func scales(ctx context.Context, client *kube.Client, nodes []corev1.Node) scali
 	for _, k := range []kube.Kind{nodePool, provisioningRequest} {
 		switch has, err := client.Serves(ctx, k); {
 		case err != nil:
+			tflog.Info(ctx, "it is not known whether the cluster has an autoscaler", map[string]any{"error": err.Error()})
 			return scalingUnknown
 		case has:
 			return scalingActive
 		}
 	}
 	switch status, err := client.Get(ctx, autoscalerStatus); {
-	case apierrors.IsForbidden(err):
-		return scalingUnknown
 	case err != nil:
-		tflog.Info(ctx, "it is not known whether the cluster has an autoscaler", map[string]any{"error": fmt.Sprint(err)})
+		tflog.Info(ctx, "it is not known whether the cluster has an autoscaler", map[string]any{"error": err.Error()})
 		return scalingUnknown
 	case status != nil:
 		return scalingActive

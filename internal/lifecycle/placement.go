@@ -123,7 +123,7 @@ func (p *planner[M, P]) misplaced(title string, m P, v placement.Verdict, scalin
 		msg.Happened = title + ": " + v.Summary + ". " + msg.Happened
 	}
 	if scaling == scalingUnknown && v.Never {
-		msg.Happened = placement.Sentences(msg.Happened, "Whether an autoscaler would add nodes is not known: this user may not see it.")
+		msg.Happened = placement.Sentences(msg.Happened, "Whether an autoscaler would add nodes could not be seen with these credentials.")
 	}
 	segments := v.Field
 	if len(segments) == 0 && len(v.PodField) > 0 {

@@ -152,7 +152,7 @@ func TestPlacementAutoscalerUnknown(t *testing.T) {
 	w.data.Placement = lifecycle.PlacementError
 	w.api.Before = forbid("/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status")
 	plan := w.Plan(t.Context(), config(map[string]any{"memory": "128Gi"}))
-	if plan.Errors() != "" || !strings.Contains(plan.Warnings(), "Whether an autoscaler would add nodes is not known") {
+	if plan.Errors() != "" || !strings.Contains(plan.Warnings(), "Whether an autoscaler would add nodes could not be seen") {
 		t.Errorf("errors %q, warnings %q", plan.Errors(), plan.Warnings())
 	}
 }

@@ -1,3 +1,9 @@
+terraform {
+  required_providers {
+    mlk = { source = "mlkube/mlk" }
+  }
+}
+
 variable "namespace" {
   type = string
 }

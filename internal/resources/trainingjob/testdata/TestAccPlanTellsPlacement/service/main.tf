@@ -1,3 +1,9 @@
+terraform {
+  required_providers {
+    mlk = { source = "mlkube/mlk" }
+  }
+}
+
 variable "namespace" {
   type = string
 }
@@ -17,6 +23,6 @@ resource "mlk_inference_service" "api" {
     node_selector = { (var.namespace) = "yes" }
     tolerations   = [{ key = var.namespace, operator = "Exists" }]
   }
-  rolling_update  = { max_surge = "1", max_unavailable = "0" }
+  rollout         = { max_surge = "1", max_unavailable = "0" }
   pod_annotations = { "mlk.dev/simulate" = "run" }
 }
