@@ -160,6 +160,12 @@ func TestConfigure(t *testing.T) {
 			block: map[string]tftypes.Value{"log_tails": tftypes.NewValue(tftypes.Bool, true)},
 			want:  lifecycle.ProviderData{Namespace: "default", Labels: none, Annotations: none, ClusterChanged: "error"},
 		},
+		"plan checks": {
+			block: map[string]tftypes.Value{"plan_checks": tftypes.NewValue(
+				tftypes.Object{AttributeTypes: map[string]tftypes.Type{"placement": tftypes.String}}, map[string]tftypes.Value{"placement": tftypes.NewValue(tftypes.String, "error")},
+			)},
+			want: lifecycle.ProviderData{Namespace: "default", Labels: none, Annotations: none, ClusterChanged: "error", Placement: "error"},
+		},
 		"the namespace of the environment": {
 			env:  map[string]string{"KUBE_NAMESPACE": "env"},
 			want: lifecycle.ProviderData{Namespace: "env", Labels: none, Annotations: none, ClusterChanged: "error"},

@@ -200,7 +200,7 @@ func (p *mlk) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider
 			},
 			"plan_checks": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "What a plan asks the cluster beyond whether it takes the objects. Unchanged resources are not asked about.",
+				MarkdownDescription: "What a plan asks the cluster beyond whether it takes the objects. Unchanged resources are not asked about. Default: everything is asked that can be.",
 				Attributes: map[string]schema.Attribute{
 					"placement": schema.StringAttribute{
 						Optional: true,
