@@ -42,8 +42,12 @@ func TestAccAdoption(t *testing.T) {
 	}
 }
 
-func adopt(t *testing.T, acc *testkit.Acceptance, objects []manifest) {
+func adopt(t *testing.T, acc *testkit.Acceptance, all []manifest) {
 	t.Helper()
+	objects, beside := together(all)
+	if len(beside) == 0 {
+		t.Error("nothing comes along with what is imported")
+	}
 	cli := testkit.NewCLI(t, "testdata/TestAccAdoption", "namespace", acc.Namespace)
 	imports := make([]map[string]string, 0, len(objects))
 	for _, m := range objects {
@@ -73,6 +77,11 @@ func adopt(t *testing.T, acc *testkit.Acceptance, objects []manifest) {
 	for _, m := range objects {
 		if diff := cmp.Diff(essence(m.object), essence(live(t, acc, m.object))); diff != "" {
 			t.Errorf("import changed %s (-before +after):\n%s", address(m), diff)
+		}
+		for _, o := range beside[address(m)] {
+			if diff := cmp.Diff(essence(o.object), essence(live(t, acc, o.object))); diff != "" {
+				t.Errorf("import changed %s %s (-before +after):\n%s", o.object.GetKind(), o.object.GetName(), diff)
+			}
 		}
 	}
 
@@ -119,6 +128,15 @@ func adopt(t *testing.T, acc *testkit.Acceptance, objects []manifest) {
 		if now.GetUID() != m.object.GetUID() {
 			t.Errorf("%s was replaced", address(m))
 		}
+		for _, o := range beside[address(m)] {
+			now := live(t, acc, o.object)
+			if now.GetLabels()[lifecycle.OwnerLabel] == "" || now.GetUID() != o.object.GetUID() {
+				t.Errorf("%s %s did not come along with %s", o.object.GetKind(), o.object.GetName(), address(m))
+			}
+			if diff := cmp.Diff(o.object.Object["spec"], now.Object["spec"]); diff != "" {
+				t.Errorf("the edit of %s changed %s %s (-before +after):\n%s", address(m), o.object.GetKind(), o.object.GetName(), diff)
+			}
+		}
 	}
 	if out := cli.Plan(); out.Code != 0 {
 		t.Errorf("the plan after the edits is not empty: %s", out)
@@ -138,6 +156,7 @@ var edits = map[string][]edit{
 		oneLabelLess,
 		annotate,
 	},
+	"Deployment": {unawaited, oneLabelLess, annotate},
 	"Job": {
 		change("active_deadline_seconds", int64(172800), "spec", "activeDeadlineSeconds"),
 		remove("ttl_seconds_after_finished", nil, "spec", "ttlSecondsAfterFinished"),

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 )
 
@@ -53,7 +54,11 @@ type adoptable struct {
 	namespaced bool
 }
 
+// adoptables are the kinds that are adopted; those without a resource come along
+// with others.
 var adoptables = map[string]adoptable{
+	"Deployment":            {"mlk_inference_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
+	"Service":               {"", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
 	"CronJob":               {"mlk_training_schedule", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
 	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
@@ -62,7 +67,43 @@ var adoptables = map[string]adoptable{
 	"StorageClass":          {"mlk_storage_class", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
 }
 
-// manifest is a document that a resource can adopt.
+// follow reports whether an object comes along with a Deployment that is adopted.
+var follow = map[string]func(o, deployment *unstructured.Unstructured) bool{
+	"Service": func(o, deployment *unstructured.Unstructured) bool { return selects(deployment, o, "spec", "selector") },
+}
+
+// selects reports whether labels that stand in an object pick the pods of a
+// Deployment.
+func selects(deployment, o *unstructured.Unstructured, at ...string) bool {
+	wanted, _, _ := unstructured.NestedStringMap(o.Object, at...)
+	have, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "template", "metadata", "labels")
+	for k, v := range wanted {
+		if have[k] != v {
+			return false
+		}
+	}
+	return len(wanted) > 0
+}
+
+// together parts what is imported from what comes along with it.
+func together(objects []manifest) (mains []manifest, beside map[string][]manifest) {
+	beside = map[string][]manifest{}
+	for _, m := range objects {
+		if follow[m.object.GetKind()] == nil {
+			mains = append(mains, m)
+		}
+	}
+	for _, m := range mains {
+		for _, o := range objects {
+			if along := follow[o.object.GetKind()]; along != nil && m.object.GetKind() == kube.Deployment.Kind && along(o.object, m.object) {
+				beside[address(m)] = append(beside[address(m)], o)
+			}
+		}
+	}
+	return mains, beside
+}
+
+// manifest is a document that a resource can adopt, or that comes along with one.
 type manifest struct {
 	// label is the file's name as the label of a resource.
 	label  string
