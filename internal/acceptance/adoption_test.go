@@ -156,6 +156,13 @@ var edits = map[string][]edit{
 		oneLabelLess,
 		annotate,
 	},
+	"DaemonSet": {
+		change("min_ready_seconds", int64(2), "spec", "minReadySeconds"),
+		remove("revision_history_limit", int64(10), "spec", "revisionHistoryLimit"),
+		unawaited,
+		oneLabelLess,
+		annotate,
+	},
 	"Deployment": {unawaited, oneLabelLess, annotate},
 	"Job": {
 		change("active_deadline_seconds", int64(172800), "spec", "activeDeadlineSeconds"),

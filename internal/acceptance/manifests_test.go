@@ -60,6 +60,7 @@ var adoptables = map[string]adoptable{
 	"Deployment":            {"mlk_inference_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
 	"Service":               {"", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
 	"CronJob":               {"mlk_training_schedule", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
+	"DaemonSet":             {"mlk_node_agent", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
 	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
 	"Pod":                   {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},

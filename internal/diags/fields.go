@@ -36,6 +36,15 @@ func (f *Fields) Merge(others ...Fields) {
 	}
 }
 
+// MadeBy returns the same fields as made by one attribute, all of them.
+func (f *Fields) MadeBy(at path.Path) Fields {
+	var out Fields
+	for _, e := range f.entries {
+		out.entries = append(out.entries, field{segments: e.segments, attribute: at})
+	}
+	return out
+}
+
 // Find returns the attribute that generated the field, judged by the longest
 // entry that is a prefix of segments.
 func (f *Fields) Find(segments []string) (path.Path, bool) {

@@ -88,6 +88,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // objects and pod templates.
 var generated = []string{
 	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash", "deployment.kubernetes.io/",
+	"deprecated.daemonset.template.generation", "pod-template-generation",
 	"kueue.x-k8s.io/podset", "kueue.x-k8s.io/cluster-queue-name", "kueue.x-k8s.io/local-queue-name", "kueue.x-k8s.io/workload",
 	lastApplied, "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
 }
@@ -134,7 +135,7 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 	case "serviceAccount":
 		return value == parent["serviceAccountName"]
 	case "hostPort":
-		return reflect.DeepEqual(value, parent["containerPort"])
+		return k == Pod && reflect.DeepEqual(value, parent["containerPort"]) // not of templates
 	case "parallelism":
 		// Each of the two defaults only beside the other, or when both are absent.
 		_, ok := parent["completions"]
@@ -158,12 +159,15 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		// Only what is stored inside another object has one that is compared.
 		return slices.Contains(at, "volumeClaimTemplates")
 	case "restartPolicy":
-		return (k == StatefulSet || k == Deployment) && value == "Always" && len(at) == 4 // of the pod, not of a container
+		return (k == StatefulSet || k == Deployment || k == DaemonSet) && value == "Always" && len(at) == 4 // of the pod, not of a container
 	case "strategy":
 		return k == Deployment && reflect.DeepEqual(value, map[string]any{"type": "RollingUpdate", "rollingUpdate": quarters})
 	case "rollingUpdate":
 		return k == Deployment && reflect.DeepEqual(value, quarters)
 	case "maxSurge", "maxUnavailable":
+		if k == DaemonSet && field == "maxSurge" {
+			return isNumberPair(int64(0), value)
+		}
 		return k == Deployment && value == quarters[field]
 	case "replicas":
 		return k == Deployment && len(at) == 2 && isNumberPair(int64(1), value)

@@ -19,9 +19,11 @@ import (
 var (
 	Node  = Kind{Version: "v1", Kind: "Node", Resource: "nodes"}
 	Event = Kind{Version: "v1", Kind: "Event", Resource: "events", Namespaced: true}
-	// ReplicaSet is a revision of a Deployment, EndpointSlice who serves a Service.
-	ReplicaSet    = Kind{Group: "apps", Version: "v1", Kind: "ReplicaSet", Resource: "replicasets", Namespaced: true}
-	EndpointSlice = Kind{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice", Resource: "endpointslices", Namespaced: true}
+	// ReplicaSet is a revision of a Deployment, ControllerRevision one of a
+	// DaemonSet, EndpointSlice who serves a Service.
+	ControllerRevision = Kind{Group: "apps", Version: "v1", Kind: "ControllerRevision", Resource: "controllerrevisions", Namespaced: true}
+	ReplicaSet         = Kind{Group: "apps", Version: "v1", Kind: "ReplicaSet", Resource: "replicasets", Namespaced: true}
+	EndpointSlice      = Kind{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice", Resource: "endpointslices", Namespaced: true}
 	// Namespace is read only, to tell clusters apart and to see whether it exists.
 	Namespace = Kind{Version: "v1", Kind: "Namespace", Resource: "namespaces"}
 )

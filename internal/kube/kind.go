@@ -21,11 +21,13 @@ type Kind struct {
 // The kinds that mlk writes.
 var (
 	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
+	DaemonSet             = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}
 	Deployment            = Kind{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Namespaced: true}
 	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	JobSet                = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
 	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	Service               = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
+	ServiceMonitor        = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
 	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
 	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
 	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
@@ -52,6 +54,7 @@ var frozen = map[Kind][][]string{
 		{"spec", "failurePolicy"},
 		{"spec", "managedBy"},
 	},
+	DaemonSet:  {{"spec", "selector"}},
 	Deployment: {{"spec", "selector"}},
 	Pod:        {{"spec"}},
 	StatefulSet: {

@@ -145,8 +145,10 @@ func (p *planner[M, P]) update() {
 		p.objects(false)
 	}
 	p.save()
+	if replace || due {
+		p.needs() // an update may ask for a kind that the object before did without
+	}
 	if replace {
-		p.needs()
 		p.security()
 	}
 	if len(p.changed) > 0 {

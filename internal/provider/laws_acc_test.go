@@ -62,7 +62,7 @@ type realServer struct {
 
 // served are the kinds the server was asked about, with their resources.
 var served = map[string]string{
-	"CronJob": "cronjobs", "Deployment": "deployments", "Job": "jobs", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
+	"CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments", "Job": "jobs", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
 	"Service": "services", "StatefulSet": "statefulsets", "StorageClass": "storageclasses",
 }
 

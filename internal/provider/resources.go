@@ -7,6 +7,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpunodepool"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/nodeagent"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
@@ -20,6 +21,7 @@ func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
 		gpunodepool.New,
 		inferenceservice.New,
+		nodeagent.New,
 		pod.New,
 		shardedservice.New,
 		storageclass.New,

@@ -183,9 +183,6 @@ func (a *adopter) ports(in []corev1.ContainerPort, like map[string]Port) map[str
 	var out map[string]Port
 	for _, p := range in {
 		key, port := p.Name, Port{HostPort: number(p.HostPort), HostIP: word(p.HostIP)}
-		if a.spec.HostNetwork && p.HostPort == p.ContainerPort {
-			port.HostPort = types.Int32Null() // the server's default
-		}
 		switch {
 		case key != "":
 			port.Port, port.Protocol = number(p.ContainerPort), wordUnless(p.Protocol, corev1.ProtocolTCP)
@@ -194,8 +191,13 @@ func (a *adopter) ports(in []corev1.ContainerPort, like map[string]Port) map[str
 		default:
 			key = strconv.Itoa(int(p.ContainerPort)) + "/" + string(p.Protocol)
 		}
-		if l, ok := like[key]; ok && !l.Port.IsNull() {
-			port.Port = number(p.ContainerPort)
+		if l, ok := like[key]; ok {
+			if !l.Port.IsNull() {
+				port.Port = number(p.ContainerPort)
+			}
+			if l.HostPort.IsNull() && a.spec.HostNetwork && p.HostPort == p.ContainerPort {
+				port.HostPort = types.Int32Null() // what the server makes of a pod, and made of templates before 1.28
+			}
 		}
 		if _, taken := out[key]; taken {
 			continue

@@ -57,6 +57,8 @@ func defaultsOf(p any) {
 		fill(&o.Spec.Suspend, ptr.To(false))
 		fill(&o.Spec.SuccessfulJobsHistoryLimit, ptr.To[int32](3))
 		fill(&o.Spec.FailedJobsHistoryLimit, ptr.To[int32](1))
+	case *appsv1.DaemonSet:
+		daemonDefaults(o)
 	case *appsv1.Deployment:
 		deploymentDefaults(o)
 	case *appsv1.StatefulSet:
@@ -170,6 +172,21 @@ func deploymentDefaults(o *appsv1.Deployment) {
 		}
 		fill(&o.Spec.Strategy.RollingUpdate.MaxSurge, ptr.To(intstr.FromString("25%")))
 		fill(&o.Spec.Strategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromString("25%")))
+	}
+}
+
+func daemonDefaults(o *appsv1.DaemonSet) {
+	if len(o.Labels) == 0 {
+		o.Labels = o.Spec.Template.Labels
+	}
+	fill(&o.Spec.RevisionHistoryLimit, ptr.To[int32](10))
+	fill(&o.Spec.UpdateStrategy.Type, appsv1.RollingUpdateDaemonSetStrategyType)
+	if o.Spec.UpdateStrategy.Type == appsv1.RollingUpdateDaemonSetStrategyType {
+		if o.Spec.UpdateStrategy.RollingUpdate == nil {
+			o.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateDaemonSet{}
+		}
+		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
+		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxSurge, ptr.To(intstr.FromInt32(0)))
 	}
 }
 

@@ -41,6 +41,8 @@ var kinds = map[string]schema.GroupVersionKind{
 	"storageclasses":         {Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass"},
 	"cronjobs":               {Group: "batch", Version: "v1", Kind: "CronJob"},
 	"statefulsets":           {Group: "apps", Version: "v1", Kind: "StatefulSet"},
+	"daemonsets":             {Group: "apps", Version: "v1", Kind: "DaemonSet"},
+	"controllerrevisions":    {Group: "apps", Version: "v1", Kind: "ControllerRevision"},
 	"deployments":            {Group: "apps", Version: "v1", Kind: "Deployment"},
 	"replicasets":            {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
 	"endpointslices":         {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},

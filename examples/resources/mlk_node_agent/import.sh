@@ -1,0 +1,2 @@
+# namespace/name of the DaemonSet
+terraform import mlk_node_agent.dcgm monitoring/dcgm-exporter
