@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
 
@@ -162,12 +163,27 @@ func (x *examiner) replicaFailure(m maker, d *appsv1.Deployment, c *appsv1.Deplo
 	f := x.tellRefusal(m, c.Message, c.LastTransitionTime.Time, c.LastUpdateTime.Time, 0, d.Status.UpdatedReplicas, want)
 	if old := d.Status.Replicas - d.Status.UpdatedReplicas; f.Reason == "QuotaExceeded" && old > 0 {
 		// Room comes when a pod of the former version ends, if the strategy lets one.
-		f.Certain = false
+		f.Certain = f.Certain && stuck(d, want)
 		f.Happened += fmt.Sprintf(" %s of the former version still %s, and count.", upperFirst(plural(int(old), "pod")), agree(old, "runs", "run"))
 		f.Do = "A rollout needs room for a new pod beside the old ones: let it end an old pod first (max_unavailable of 1 or more, or strategy Recreate), or have the quota raised."
 		f.Field = []string{"Deployment", "spec", "strategy"}
 		f.PodField = nil
 	}
+}
+
+// stuck reports whether a rollout may end no pod of the former version before
+// there is a new one.
+func stuck(d *appsv1.Deployment, want int32) bool {
+	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return false
+	}
+	const byDefault = "25%"
+	missing := intstr.FromString(byDefault)
+	if r := d.Spec.Strategy.RollingUpdate; r != nil && r.MaxUnavailable != nil {
+		missing = *r.MaxUnavailable
+	}
+	most, err := intstr.GetScaledValueFromIntOrPercent(&missing, int(want), false)
+	return err == nil && int(d.Status.AvailableReplicas) <= int(want)-most
 }
 
 // statefulSet explains what a StatefulSet does not get done.

@@ -3,7 +3,9 @@ package inferenceservice_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
+	"time"
 
 	tfconfig "github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -233,4 +235,56 @@ func TestAccFailedUpdate(t *testing.T) { // pains 9, 13
 			Check:            s.serves(false, "model:3", 2, "api"),
 		},
 	)
+}
+
+// What fails in an update is told with its cause, as soon as it is certain, and
+// with who still serves; the pods of the revision before are left alone.
+func TestAccFailedUpdates(t *testing.T) { // pains 12, 13, 14
+	t.Parallel()
+	const stands = "Revision 1 (image model:1) still serves, with 1 ready pod; revision 2 is the one that failed"
+	for name, c := range map[string]struct {
+		variables tfconfig.Variables
+		want      []string
+		within    time.Duration
+	}{
+		"ImagePull": {tfconfig.Variables{"simulate": tfconfig.StringVariable("imagepull")}, []string{"failed", "model:2", "pulled", stands}, time.Minute},
+		"Probe": {
+			tfconfig.Variables{"simulate": tfconfig.StringVariable("never-ready"), "update": tfconfig.StringVariable("30s")},
+			[]string{"is not ready", "container main runs but is not ready", "readiness_probe", "Readiness probe failed", stands}, time.Minute,
+		},
+		// Certain once no autoscaler has taken notice for a minute.
+		"NoGPU": {tfconfig.Variables{"gpus": tfconfig.IntegerVariable(16)}, []string{"failed: no node has 16 GPUs", "(gpu.count)", stands}, 2 * time.Minute},
+		// Certain once it has been refused for half a minute, as no old pod may end.
+		"Quota": {tfconfig.Variables{}, []string{"failed: quota gpus is used up", "(rollout.strategy)", "refused", stands, "max_unavailable"}, 90 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			if name == "Quota" {
+				s.quota("requests.nvidia.com/gpu", "1")
+			}
+			maps.Copy(c.variables, s.Variables())
+			c.variables["image"] = tfconfig.StringVariable("model:2")
+			directory := tfconfig.StaticDirectory("testdata/TestAccFailedUpdates")
+			var began time.Time
+			s.run(
+				resource.TestStep{ConfigDirectory: directory, Check: s.serves(true, "model:1", 1, "api")},
+				resource.TestStep{
+					ConfigDirectory: directory, ConfigVariables: c.variables, ExpectError: testkit.Words(c.want...),
+					PreConfig: func() { began = time.Now() },
+				},
+				resource.TestStep{ // state and cluster agree: it is planned again, and nothing else
+					ConfigDirectory: directory, ConfigVariables: c.variables, PlanOnly: true, ExpectNonEmptyPlan: true,
+					PreConfig: func() {
+						if took := time.Since(began); took > c.within {
+							t.Errorf("it took %s to be told", took)
+						}
+						if d := s.deployment(); d.Status.AvailableReplicas != 1 || d.Spec.Template.Spec.Containers[0].Image != "model:2" {
+							t.Errorf("after the failure: %v", d.Status)
+						}
+					},
+				},
+			)
+		})
+	}
 }
