@@ -239,20 +239,27 @@ func (c *Client) PatchJSON(ctx context.Context, ref Ref, patch []byte) (*Object,
 // Delete asks the server to delete exactly the object with that uid, its
 // dependants first. It reports whether the object was there to delete.
 func (c *Client) Delete(ctx context.Context, ref Ref, uid types.UID) (bool, error) {
-	return c.delete(ctx, ref, uid, metav1.DeletePropagationForeground)
+	return c.delete(ctx, ref, metav1.Preconditions{UID: &uid}, metav1.DeletePropagationForeground)
+}
+
+// DeleteUnchanged asks the server to delete an object unless somebody has written
+// to it since it was read.
+func (c *Client) DeleteUnchanged(ctx context.Context, ref Ref, o *Object) (bool, error) {
+	uid, version := o.GetUID(), o.GetResourceVersion()
+	return c.delete(ctx, ref, metav1.Preconditions{UID: &uid, ResourceVersion: &version}, metav1.DeletePropagationBackground)
 }
 
 // Orphan asks the server to delete exactly the object with that uid, and to
 // leave its dependants.
 func (c *Client) Orphan(ctx context.Context, ref Ref, uid types.UID) (bool, error) {
-	return c.delete(ctx, ref, uid, metav1.DeletePropagationOrphan)
+	return c.delete(ctx, ref, metav1.Preconditions{UID: &uid}, metav1.DeletePropagationOrphan)
 }
 
-func (c *Client) delete(ctx context.Context, ref Ref, uid types.UID, how metav1.DeletionPropagation) (bool, error) {
+func (c *Client) delete(ctx context.Context, ref Ref, only metav1.Preconditions, how metav1.DeletionPropagation) (bool, error) {
 	body, err := json.Marshal(metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"},
 		PropagationPolicy: &how,
-		Preconditions:     &metav1.Preconditions{UID: &uid},
+		Preconditions:     &only,
 	})
 	if err != nil {
 		return false, err

@@ -73,3 +73,7 @@ func NewClaim() string { return newClaim() }
 
 // NoTimeouts is a null attribute timeouts.
 func NoTimeouts() timeouts.Value { return noTimeouts() }
+
+// Uncertain reports whether a write may have happened although it returned an
+// error.
+func Uncertain(err error) bool { return uncertain(err) }

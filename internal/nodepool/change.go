@@ -34,6 +34,9 @@ type Change struct {
 	// applied before and is not among them goes.
 	Labels map[string]string
 	Apply  bool
+	// Force takes labels from others: those of Wanted.Takes. The look before has
+	// found no other conflict, so the node must be as it was seen then.
+	Force bool
 }
 
 // Empty reports whether there is nothing to write.
@@ -86,6 +89,10 @@ func (w Wanted) Enter(n *corev1.Node, m Mark) (Change, error) {
 	c := Change{Labels: w.labels()}
 	c.Patch = next.patch(n, Membership(w.Pool), now.text(), fields)
 	c.Apply = !maps.Equal(w.Applied(n), c.Labels) || len(next.labels) > 0 || fields != nil
+	for _, k := range w.Takes {
+		have, there := n.Labels[k]
+		c.Force = c.Force || there && have != c.Labels[k]
+	}
 	return c, nil
 }
 
@@ -167,6 +174,11 @@ func (w Wanted) labelValues(n *corev1.Node, old Record, now *Record, next *state
 	for k, v := range old.Values {
 		if _, declared := w.labels()[k]; !declared {
 			next.labels[k] = v
+		}
+	}
+	for changes, says := range w.Stale {
+		if _, there := n.Labels[says]; there && n.Labels[changes] != w.Labels[changes] {
+			next.labels[says] = nil
 		}
 	}
 	if len(now.Values) == 0 {

@@ -72,6 +72,12 @@ type Wanted struct {
 	Cordon *bool
 	// Force takes labels and taints that others have set to another value.
 	Force bool
+	// Takes are labels that are the user's to set, whoever has set them before: an
+	// operator writes its default there. They are given back.
+	Takes []string
+	// Stale are labels by the label whose change makes what they say untrue: they
+	// are removed with it, so that whoever writes them is waited for.
+	Stale map[string]string
 }
 
 // Membership is the label that nodes of a pool bear.
@@ -154,7 +160,7 @@ func (w Wanted) Conflicts(n *corev1.Node, m Mark) []Conflict {
 	own := Manager(w.Pool)
 	for _, k := range slices.Sorted(maps.Keys(w.labels())) {
 		have, ok := n.Labels[k]
-		if !ok || have == w.labels()[k] {
+		if !ok || have == w.labels()[k] || slices.Contains(w.Takes, k) {
 			continue
 		}
 		owners := slices.DeleteFunc(kube.LabelOwners(n.ManagedFields, k), func(by string) bool {

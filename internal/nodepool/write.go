@@ -124,14 +124,24 @@ func (w *Writer) enter(ctx context.Context, n *corev1.Node) (*corev1.Node, bool,
 	if err != nil || !c.Apply {
 		return n, wrote, err
 	}
-	n, err = w.applied(ctx, n, c.Labels)
-	return n, wrote || !refused(err), err
+	for try := 1; ; try++ {
+		now, err := w.applied(ctx, n, c.Labels, c.Force)
+		if !c.Force || !apierrors.IsConflict(err) || try == tries {
+			return now, wrote || !refused(err), err
+		}
+		if n, err = w.again(ctx, n); err != nil {
+			return nil, wrote, err
+		}
+		if conflicts := w.Wanted.Conflicts(n, w.Mark); len(conflicts) > 0 {
+			return nil, wrote, &ConflictError{conflicts}
+		}
+	}
 }
 
 func (w *Writer) leave(ctx context.Context, n *corev1.Node) (*corev1.Node, bool, error) {
 	wrote := false
 	if w.Wanted.Leave(n).Apply {
-		now, err := w.applied(ctx, n, nil)
+		now, err := w.applied(ctx, n, nil, false)
 		if wrote = !refused(err); err != nil {
 			return nil, wrote, err
 		}
@@ -173,16 +183,20 @@ func (w *Writer) patched(ctx context.Context, n *corev1.Node, change func(*corev
 }
 
 // applied applies labels to exactly this node. Without the uid, a node that was
-// just deleted would be made anew, as a ghost.
-func (w *Writer) applied(ctx context.Context, n *corev1.Node, labels map[string]string) (*corev1.Node, error) {
+// just deleted would be made anew, as a ghost. Labels are taken from others only
+// where nothing has changed since the look.
+func (w *Writer) applied(ctx context.Context, n *corev1.Node, labels map[string]string, take bool) (*corev1.Node, error) {
 	o := &kube.Object{Object: map[string]any{
 		"apiVersion": kube.Node.APIVersion(), "kind": kube.Node.Kind,
 		"metadata": map[string]any{"name": n.Name, "uid": string(n.UID)},
 	}}
+	if take {
+		o.SetResourceVersion(n.ResourceVersion)
+	}
 	if len(labels) > 0 {
 		o.SetLabels(labels)
 	}
-	live, _, err := w.Client.Apply(ctx, kube.Node, o, kube.ApplyOptions{Manager: Manager(w.Wanted.Pool), Force: w.Wanted.Force, Strict: true})
+	live, _, err := w.Client.Apply(ctx, kube.Node, o, kube.ApplyOptions{Manager: Manager(w.Wanted.Pool), Force: take || w.Wanted.Force, Strict: true})
 	if err == nil {
 		return kube.AsNode(live)
 	}

@@ -28,3 +28,22 @@ resource "mlk_gpu_node_pool" "research" {
     effect = "NoSchedule"
   }]
 }
+
+# Each GPU of the A100 nodes as two MIG devices of 40 GB; pods ask for them with
+# gpu = { mig_profile = "3g.40gb" }. The apply waits until the nodes offer them.
+resource "mlk_gpu_node_pool" "mig" {
+  name          = "mig"
+  node_selector = { "cloud.google.com/gke-accelerator" = "nvidia-a100-80gb" }
+  mig           = { config = "all-3g.40gb" }
+}
+
+# Notebooks share each L4 four ways, as nvidia.com/gpu.shared. The ConfigMap is the
+# one that the GPU Operator's ClusterPolicy names in devicePlugin.config.
+#
+#   sharing              = { strategy = "time-slicing", replicas = 4, rename = true }
+#   device_plugin_config = { namespace = "gpu-operator", name = "device-plugin-config" }
+resource "mlk_gpu_node_pool" "notebooks" {
+  name          = "notebooks"
+  node_selector = { "cloud.google.com/gke-accelerator" = "nvidia-l4" }
+  labels        = { purpose = "notebooks" }
+}

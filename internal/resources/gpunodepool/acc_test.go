@@ -285,3 +285,63 @@ func TestAccWait(t *testing.T) {
 		},
 	)
 }
+
+// TestAccDivide: a MIG layout and time-slicing are applied and awaited, a layout
+// that the GPUs do not have is explained.
+func TestAccDivide(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "1", "2")
+	offers := func(node string, want map[corev1.ResourceName]int64) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			n := s.node(node)
+			for r, q := range want {
+				if got := n.Status.Allocatable[r]; got.Value() != q {
+					return fmt.Errorf("%s offers %s of %s, want %d", n.Name, got.String(), r, q)
+				}
+			}
+			return nil
+		}
+	}
+	files := func() map[string]string {
+		maps, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).List(context.Background(), metav1.ListOptions{FieldSelector: "metadata.name=device-plugin-config"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range maps.Items {
+			return m.Data
+		}
+		return nil
+	}
+	shares := func(n string) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			label := s.node("2").Labels["nvidia.com/device-plugin.config"]
+			if len(files()) != 1 || !testkit.Words("timeSlicing", "replicas: "+n).MatchString(files()[label]) {
+				return fmt.Errorf("the node runs with %q, of %v", label, files())
+			}
+			return nil
+		}
+	}
+	s.run(func() error {
+		for _, n := range []string{"1", "2"} {
+			for _, l := range []string{"nvidia.com/mig.config", "nvidia.com/device-plugin.config"} {
+				if v, ok := s.node(n).Labels[l]; ok {
+					return fmt.Errorf("%s is left on %s: %q", l, n, v)
+				}
+			}
+		}
+		if files() != nil {
+			return fmt.Errorf("the ConfigMap is left")
+		}
+		return nil
+	},
+		resource.TestStep{Check: resource.ComposeTestCheckFunc(
+			offers("1", map[corev1.ResourceName]int64{"nvidia.com/mig-3g.40gb": 16, "nvidia.com/gpu": 0}), offers("2", map[corev1.ResourceName]int64{"nvidia.com/gpu": 32}), shares("4"),
+			resource.TestCheckResourceAttr(address, "nodes."+s.name("1")+".resources.nvidia.com/mig-3g.40gb", "16"),
+			resource.TestCheckResourceAttr("mlk_gpu_node_pool.b", "totals.allocatable", "32"),
+		)},
+		resource.TestStep{ExpectError: testkit.Words(`MIG layout "all-9g.99gb" failed on 1 node`, "NVIDIA-H100-80GB-HBM3", "nvidia-mig-manager")},
+		resource.TestStep{Check: resource.ComposeTestCheckFunc(
+			offers("1", map[corev1.ResourceName]int64{"nvidia.com/mig-3g.40gb": 0, "nvidia.com/gpu": 8}), offers("2", map[corev1.ResourceName]int64{"nvidia.com/gpu": 16}), shares("2"),
+		)},
+	)
+}

@@ -30,7 +30,7 @@ func TestDesired(t *testing.T) {
 	t.Parallel()
 	testkit.Golden(t, New, func(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 		n := &corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: "gpu-1", UID: "uid", ResourceVersion: "7", Labels: map[string]string{"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "node-type": "old"}},
+			ObjectMeta: metav1.ObjectMeta{Name: "gpu-1", UID: "uid", ResourceVersion: "7", Labels: map[string]string{"nvidia.com/mig.config": "all-disabled", "nvidia.com/mig.config.state": "success", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "node-type": "old"}},
 			Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "by-hand", Effect: corev1.TaintEffectNoExecute}}},
 		}
 		c, err := m.wanted().Enter(n, nodepool.Mark{Claim: "CLAIM"})
@@ -41,7 +41,13 @@ func TestDesired(t *testing.T) {
 		for k, v := range c.Labels {
 			labels[k] = v
 		}
+		l := m.layout()
+		files := map[string]any{}
+		for k, v := range l.files {
+			files[k] = v
+		}
 		return []runtime.ApplyConfiguration{
+			write{"files": files, "in": l.ref.String()},
 			write{"mergePatch": c.Patch},
 			write{"apply": map[string]any{"metadata": map[string]any{"labels": labels}}, "fieldManager": nodepool.Manager(m.Name.ValueString())},
 		}, nil

@@ -628,7 +628,7 @@ func TestCancelled(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	r := workspace(t, newAPI(t, "n1"), nil)
-	for _, n := range []string{"node_selector", "node_names", "labels", "taints", "cordon", "min_nodes", "min_gpus", "force_conflicts"} {
+	for _, n := range []string{"node_selector", "node_names", "labels", "taints", "cordon", "min_nodes", "min_gpus", "force_conflicts", "mig", "sharing", "device_plugin_config"} {
 		c := declare(map[string]any{n: testkit.Unknown{}})
 		if out := r.Validate(t.Context(), c); out.Errors() != "" {
 			t.Errorf("%s unknown is invalid: %s", n, out.Errors())
@@ -655,11 +655,158 @@ func TestInvalid(t *testing.T) {
 		"min_nodes is more than the pool can have":             {"node_selector": nil, "node_names": []any{"n1"}, "min_nodes": 2},
 		"Keys that start with pool.mlk.dev/ are the marks mlk": {"labels": map[string]any{"pool.mlk.dev/x": "true"}},
 		"Attribute taints[0].effect value must be one of":      {"taints": []any{map[string]any{"key": "a", "effect": "Never"}}},
+		"MPS does not share MIG devices":                       {"mig": map[string]any{"config": "all-1g.10gb"}, "sharing": map[string]any{"strategy": "mps", "replicas": 2}},
+		"MPS knows no fail_requests":                           {"sharing": map[string]any{"strategy": "mps", "replicas": 2, "fail_requests_greater_than_one": true}},
+		"nvidia.com/mig.config is set twice":                   {"mig": map[string]any{"config": "all-1g.10gb"}, "labels": map[string]any{"nvidia.com/mig.config": "x"}},
+		"Attribute sharing.replicas value must be between":     {"sharing": map[string]any{"strategy": "mps", "replicas": 1}},
 		"Attribute name string length must be at most 40":      {"name": strings.Repeat("a", 41)},
 	} {
 		r := workspace(t, newAPI(t), nil)
 		if out := r.Validate(t.Context(), declare(more)); !strings.Contains(out.Errors(), says) {
 			t.Errorf("want %q, got %q", says, out.Errors())
 		}
+	}
+}
+
+// operate does what MIG manager and device plugin do with a node that asks for a
+// layout: state says what the MIG manager makes of it, replicas how often each GPU
+// is shared.
+func (r *rig) operate(node, state string, replicas int64) {
+	r.api.Change("Node", "", node, "nvidia", func(o map[string]any) {
+		if state != "" {
+			_ = unstructured.SetNestedField(o, state, "metadata", "labels", "nvidia.com/mig.config.state")
+		}
+		if replicas > 0 {
+			_ = unstructured.SetNestedField(o, fmt.Sprint(replicas), "metadata", "labels", "nvidia.com/gpu.replicas")
+			for _, f := range []string{"capacity", "allocatable"} {
+				_ = unstructured.SetNestedField(o, fmt.Sprint(8*replicas), "status", f, "nvidia.com/gpu.shared")
+			}
+		}
+	})
+}
+
+// played lets the operators answer each time a node's label is applied.
+func (r *rig) played(label string, answer func(node string)) {
+	r.api.After = func(q fakeapi.Request) error {
+		if q.Method == http.MethodPatch && strings.Contains(string(q.Body), label) && strings.Contains(string(q.Body), `"uid"`) {
+			answer(q.Path[strings.LastIndex(q.Path, "/")+1:])
+		}
+		return nil
+	}
+}
+
+// TestMIG: the label is taken over from the operator's default, what its state said
+// before counts for nothing, a layout that fails is explained, and the default comes
+// back.
+func TestMIG(t *testing.T) {
+	t.Parallel()
+	r := workspace(t, newAPI(t, "n1"), nil)
+	r.api.Change("Node", "", "n1", "gpu-operator", func(o map[string]any) {
+		for k, v := range map[string]string{"nvidia.com/mig.config": "all-disabled", "nvidia.com/mig.config.state": "success"} {
+			_ = unstructured.SetNestedField(o, v, "metadata", "labels", k)
+		}
+	})
+	mig := func(config string) map[string]any {
+		return declare(map[string]any{"mig": map[string]any{"config": config}, "timeouts": map[string]any{"create": "5s", "update": "5s"}})
+	}
+	r.played("nvidia.com/mig.config", func(n string) { go r.operate(n, "success", 0) })
+	r.apply(mig("all-1g.10gb"))
+	if got := r.api.Get("Node", "", "n1").GetLabels()["nvidia.com/mig.config"]; got != "all-1g.10gb" {
+		t.Errorf("the label is %q", got)
+	}
+	r.stop()
+	r = continued(t, r)
+	r.settled(mig("all-1g.10gb"))
+	r.played("nvidia.com/mig.config", func(n string) { go r.operate(n, "failed", 0) })
+	out := r.Apply(t.Context(), mig("all-9g.90gb"))
+	for _, words := range []string{`MIG layout "all-9g.90gb" failed on 1 node`, "NVIDIA-H100-80GB-HBM3", "app=nvidia-mig-manager"} {
+		if !strings.Contains(out.Errors(), words) {
+			t.Errorf("it does not say %q: %s", words, out.Errors())
+		}
+	}
+	r.api.After = nil
+	r.apply(nil)
+	if got := r.api.Get("Node", "", "n1").GetLabels()["nvidia.com/mig.config"]; got != "all-disabled" {
+		t.Errorf("the label was given back as %q", got)
+	}
+	r.edit("n1", "metadata|labels|nvidia.com/mig.capable", "false")
+	if out := r.Plan(t.Context(), mig("all-1g.10gb")); !strings.Contains(out.Errors(), "The GPUs of 1 node cannot be divided by MIG") {
+		t.Errorf("the plan says %q", out.Errors())
+	}
+}
+
+// TestSharing: the device plugin's configuration is written before a node refers to
+// it, and taken away after no node does; what others keep in the ConfigMap stays.
+func TestSharing(t *testing.T) {
+	t.Parallel()
+	r := workspace(t, newAPI(t, "n1"), nil)
+	r.api.Put(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "gpu-operator"}}})
+	r.edit("n1", "metadata|labels|nvidia.com/gpu.count", "8")
+	share := func(replicas int) map[string]any {
+		return declare(map[string]any{
+			"sharing":  map[string]any{"strategy": "time-slicing", "replicas": replicas, "rename": true},
+			"timeouts": map[string]any{"create": "5s", "update": "5s"},
+		})
+	}
+	files := func() map[string]string {
+		o := r.api.Get("ConfigMap", "gpu-operator", "device-plugin-config")
+		if o == nil {
+			return nil
+		}
+		data, _, _ := unstructured.NestedStringMap(o.Object, "data")
+		return data
+	}
+	shared := int64(0)
+	answer := func(n string) {
+		label := r.api.Get("Node", "", n).GetLabels()["nvidia.com/device-plugin.config"]
+		if label != "" && files()[label] == "" {
+			t.Errorf("node %s refers to %s, which is not there: %v", n, label, files())
+		}
+		go r.operate(n, "", shared)
+	}
+	r.played("device-plugin.config", answer)
+	shared = 4
+	r.apply(share(4))
+	text := "sharing:\n  timeSlicing:\n    renameByDefault: true\n    resources:\n    - name: nvidia.com/gpu\n      replicas: 4\nversion: v1\n"
+	for k, v := range files() {
+		if !strings.HasPrefix(k, "a-") || !strings.HasSuffix(k, "-ts-4") || v != text {
+			t.Errorf("%s is\n%s", k, v)
+		}
+	}
+	r.stop()
+	r = continued(t, r)
+	r.settled(share(4))
+	r.played("device-plugin.config", answer)
+	shared = 2
+	r.apply(share(2))
+	if len(files()) != 1 {
+		t.Errorf("left are %v", files())
+	}
+	r.settled(share(2))
+	r.api.After = nil
+	r.api.Remove("ConfigMap", "gpu-operator", "device-plugin-config")
+	r.planned(share(2), []string{"n1"}, nil)
+	r.apply(share(2))
+	r.settled(share(2))
+	other := workspace(t, r.api, nil)
+	r.api.Change("ConfigMap", "gpu-operator", "device-plugin-config", "kubectl-edit", func(o map[string]any) {
+		_ = unstructured.SetNestedField(o, "theirs", "data", "default")
+	})
+	r.apply(nil)
+	if diff := cmp.Diff(map[string]string{"default": "theirs"}, files()); diff != "" {
+		t.Errorf("the ConfigMap has (-want +got):\n%s", diff)
+	}
+	r.api.Remove("ConfigMap", "gpu-operator", "device-plugin-config")
+	shared = 3
+	r.played("device-plugin.config", answer)
+	other.apply(share(3))
+	r.api.After = nil
+	other.apply(nil)
+	if files() != nil {
+		t.Errorf("the ConfigMap that only pools had is left: %v", files())
+	}
+	r.api.Remove("Namespace", "", "gpu-operator")
+	if out := other.Apply(t.Context(), share(3)); !strings.Contains(out.Errors(), "Namespace gpu-operator does not exist") || !other.State.IsNull() {
+		t.Errorf("it says %q", out.Errors())
 	}
 }

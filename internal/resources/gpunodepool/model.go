@@ -23,18 +23,18 @@ func (m *Model) wanted() nodepool.Wanted {
 	if !m.Cordon.IsNull() {
 		w.Cordon = m.Cordon.ValueBoolPointer()
 	}
-	return w
+	return m.layout().ask(w)
 }
 
 // declaredKnown reports whether all that is written to nodes is known.
 func (m *Model) declaredKnown() bool {
-	for _, v := range []attr.Value{m.Name, m.NodeSelector, m.NodeNames, m.Labels, m.Taints, m.Cordon, m.ForceConflicts} {
+	for _, v := range []attr.Value{m.Name, m.NodeSelector, m.NodeNames, m.Labels, m.Taints, m.Cordon, m.ForceConflicts, m.MIG, m.Sharing, m.PluginConfig} {
 		if v.IsUnknown() {
 			return false
 		}
 	}
 	known := true
-	for _, in := range []map[string]attr.Value{m.NodeSelector.Elements(), m.Labels.Elements()} {
+	for _, in := range []map[string]attr.Value{m.NodeSelector.Elements(), m.Labels.Elements(), m.MIG.Attributes(), m.Sharing.Attributes(), m.PluginConfig.Attributes()} {
 		for _, v := range in {
 			known = known && !v.IsUnknown()
 		}
@@ -69,8 +69,9 @@ func (m *Model) taints() []nodepool.Taint {
 }
 
 // see fills the computed attributes of what the cluster showed. nodes are all
-// nodes of the cluster, or those that matter to the pool.
-func (m *Model) see(nodes []*corev1.Node, verdict wait.Verdict) {
+// nodes of the cluster, or those that matter to the pool; configured is whether
+// what its nodes refer to is there.
+func (m *Model) see(nodes []*corev1.Node, verdict wait.Verdict, configured bool) {
 	w := m.wanted()
 	entries, members := map[string]attr.Value{}, []string{}
 	var sum totals
@@ -81,7 +82,7 @@ func (m *Model) see(nodes []*corev1.Node, verdict wait.Verdict) {
 		case matches:
 			entries[n.Name] = nodeValue(n)
 			sum.add(n)
-			if w.Complete(n) {
+			if configured && w.Complete(n) {
 				members = append(members, n.Name)
 			}
 		case noted: // still to be cleaned

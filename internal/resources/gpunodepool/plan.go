@@ -73,7 +73,8 @@ func (m *Model) follow(state *Model, pending bool) bool {
 	others := !m.NodeSelector.Equal(state.NodeSelector) || !m.NodeNames.Equal(state.NodeNames)
 	changed := others
 	for _, pair := range [][2]attr.Value{
-		{m.Labels, state.Labels}, {m.Taints, state.Taints}, {m.Cordon, state.Cordon}, {m.MinNodes, state.MinNodes}, {m.MinGPUs, state.MinGPUs},
+		{m.Labels, state.Labels}, {m.Taints, state.Taints}, {m.Cordon, state.Cordon},
+		{m.MIG, state.MIG}, {m.Sharing, state.Sharing}, {m.PluginConfig, state.PluginConfig}, {m.MinNodes, state.MinNodes}, {m.MinGPUs, state.MinGPUs},
 		{m.ForceConflicts, state.ForceConflicts}, {m.OnFailure, state.OnFailure}, {m.Timeouts, state.Timeouts},
 	} {
 		changed = changed || !pair[0].Equal(pair[1])
@@ -140,6 +141,7 @@ func (p *Pool) foresee(ctx context.Context, plan, state *Model, mem memory, resp
 	// as if there were none, while its nodes still bear it.
 	resp.Diagnostics.Append(s.foreign(mem.Claim)...)
 	resp.Diagnostics.Append(s.conflicts(mark)...)
+	resp.Diagnostics.Append(plan.layout().unfit(s.matching)...)
 	if len(s.matching) == 0 && (state == nil || len(names(state.Nodes)) > 0) {
 		resp.Diagnostics.Append(s.nobody(len(nodes)))
 	}

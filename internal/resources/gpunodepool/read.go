@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/nodepool"
@@ -54,8 +55,13 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 		return
 	}
 	s := survey(m.wanted(), nodes)
+	configured, err := m.layout().written(ctx, client, m.Name.ValueString())
+	if err != nil {
+		resp.Diagnostics.Append(lifecycle.Refusal(title(m.Name.ValueString()), m.layout().ref, "read", err, "The state is unchanged.")...)
+		return
+	}
 	verdict := ready(&m, s.all())
-	m.see(s.all(), verdict)
+	m.see(s.all(), verdict, configured)
 	if verdict.Outcome == wait.Done {
 		mem.Pending = false
 	}
@@ -136,6 +142,7 @@ func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Mode
 	m := &Model{
 		ID: types.StringValue(name), Name: types.StringValue(name), NodeSelector: mapOf(selector), NodeNames: types.ListNull(types.StringType),
 		Labels: types.MapNull(types.StringType), Taints: types.ListNull(taintType), Timeouts: lifecycle.NoTimeouts(),
+		MIG: types.ObjectNull(migTypes), Sharing: types.ObjectNull(sharingTypes), PluginConfig: types.ObjectNull(pluginTypes),
 	}
 	var named []string
 	for _, n := range s.all() {
@@ -148,6 +155,11 @@ func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Mode
 		if m.Labels.IsNull() {
 			own := w.Applied(n)
 			delete(own, nodepool.Membership(name))
+			if config, ok := own[gpu.LabelMIGConfig]; ok {
+				m.MIG = migValue(config)
+			}
+			delete(own, gpu.LabelMIGConfig)
+			delete(own, nodepool.LabelPlugin) // what it stands for is in a file elsewhere
 			m.Labels = mapOf(own)
 		}
 		if r, ok := nodepool.RecordOf(n, name); ok && m.Taints.IsNull() {
@@ -157,6 +169,6 @@ func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Mode
 	if len(named) > 0 {
 		m.NodeNames = list(named)
 	}
-	m.see(s.all(), ready(m, s.all()))
+	m.see(s.all(), ready(m, s.all()), true)
 	return m, nil
 }

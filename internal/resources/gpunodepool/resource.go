@@ -32,6 +32,9 @@ type Model struct {
 	Labels         types.Map      `tfsdk:"labels"`
 	Taints         types.List     `tfsdk:"taints"`
 	Cordon         types.Bool     `tfsdk:"cordon"`
+	MIG            types.Object   `tfsdk:"mig"`
+	Sharing        types.Object   `tfsdk:"sharing"`
+	PluginConfig   types.Object   `tfsdk:"device_plugin_config"`
 	MinNodes       types.Int64    `tfsdk:"min_nodes"`
 	MinGPUs        types.Int64    `tfsdk:"min_gpus"`
 	ForceConflicts types.Bool     `tfsdk:"force_conflicts"`

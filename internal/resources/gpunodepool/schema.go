@@ -112,6 +112,9 @@ func declared() map[string]schema.Attribute {
 			MarkdownDescription: "`true` keeps new pods away from all nodes of the pool, `false` lets them in, also where a person has cordoned a node. " +
 				"Default: left alone, so that people can cordon single nodes. Changed in place; without it nodes go back to how they were.",
 		},
+		"mig":                  migAttribute(),
+		"sharing":              sharingAttribute(),
+		"device_plugin_config": pluginAttribute(),
 		"min_nodes": schema.Int64Attribute{
 			Optional:            true,
 			MarkdownDescription: "How many nodes of the pool have to be Ready before create and update return. Nodes that join meanwhile are taken in. Default: none is waited for. Changing it changes nothing on the cluster.",
@@ -136,21 +139,14 @@ func computed() map[string]schema.Attribute {
 			Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "Names of the nodes that bear all that the pool declares, in order. A plan that adds or takes away one writes to that node, and to no other.",
 		},
-		"nodes": schema.MapNestedAttribute{
-			Computed:            true,
-			MarkdownDescription: "The nodes that match, by name, as they were last seen.",
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"ready":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether its kubelet says that it is Ready."},
-				"schedulable":    schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it takes new pods: it is not cordoned."},
-				"product":        schema.StringAttribute{Computed: true, MarkdownDescription: "Product name of its GPUs, as GPU Feature Discovery or the vendor's labeller says; null when nobody says."},
-				"gpus":           count("How many GPUs it has, or MIG devices and shares of GPUs (capacity)."),
-				"allocatable":    count("How many of them it can hand out."),
-				"unhealthy":      count("How many of them it has and cannot hand out: those that the device plugin found ill."),
-				"resources":      schema.MapAttribute{Computed: true, ElementType: types.Int64Type, MarkdownDescription: "What it can hand out by resource name, for example `nvidia.com/gpu` or `nvidia.com/mig-3g.40gb`."},
-				"driver_version": schema.StringAttribute{Computed: true, MarkdownDescription: "Version of the GPU driver; null when no label says it."},
-				"cuda_version":   schema.StringAttribute{Computed: true, MarkdownDescription: "Newest CUDA version that the driver supports; null when no label says it."},
-				"taints":         schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "All its taints, whoever set them, as `key=value:effect`."},
-			}},
+		// Plain objects: the CLI and the framework walk through nested attributes one by
+		// one, which takes seconds where there are thousands of nodes.
+		"nodes": schema.MapAttribute{
+			Computed: true, ElementType: nodeType,
+			MarkdownDescription: "The nodes that match, by name, as they were last seen. Of each: `ready`, whether its kubelet says that it is Ready; `schedulable`, whether it is not cordoned; " +
+				"`product`, the product name of its GPUs; `gpus`, how many GPUs it has, or MIG devices and shares of GPUs; `allocatable`, how many of them it can hand out; " +
+				"`unhealthy`, how many it has and cannot hand out, because the device plugin found them ill; `resources`, what it can hand out by resource name, for example `nvidia.com/mig-3g.40gb`; " +
+				"`driver_version`, of the GPU driver; `cuda_version`, the newest that the driver supports; `taints`, all of them, whoever set them, as `key=value:effect`. What no label says is null.",
 		},
 		"totals": schema.SingleNestedAttribute{
 			Computed:            true,

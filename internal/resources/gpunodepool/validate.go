@@ -40,6 +40,7 @@ func (p *Pool) ValidateConfig(ctx context.Context, req resource.ValidateConfigRe
 		}
 	}
 	resp.Diagnostics.Append(m.checkTaints()...)
+	resp.Diagnostics.Append(m.checkLayout()...)
 	named := int64(len(m.NodeNames.Elements()))
 	if m.NodeSelector.IsNull() && !m.NodeNames.IsUnknown() && !m.NodeNames.IsNull() && !m.MinNodes.IsUnknown() && m.MinNodes.ValueInt64() > named {
 		resp.Diagnostics.Append(diags.Message{

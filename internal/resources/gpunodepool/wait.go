@@ -37,6 +37,9 @@ func ready(m *Model, nodes []*corev1.Node) wait.Verdict {
 		_, a, _ := gpu.Of(n).Counts()
 		able += a
 	}
+	if v := m.layout().judge(w, nodes); v.Outcome != wait.Done {
+		return v
+	}
 	offered := fmt.Sprintf("%s Ready, with %s", isOrAre(at, "node"), counted(int(able), "GPU"))
 	switch {
 	case at < m.MinNodes.ValueInt64():
@@ -80,6 +83,8 @@ func (c *change) await(ctx context.Context) diag.Diagnostics {
 		return nil
 	case problems.HasError() && ctx.Err() == nil:
 		return problems
+	case err == nil:
+		return c.severe(c.m.layout().failed(c.writer.Wanted, c.seen()))
 	case errors.Is(err, context.Canceled):
 		return diag.Diagnostics{stopped(c.m.Name.ValueString(), "while mlk waited: "+verdict.Message)}
 	}
@@ -160,14 +165,25 @@ func (c *change) late(verdict wait.Verdict) diag.Diagnostic {
 	if verdict.Reason == "TooFewGPUs" {
 		m.At = path.Root("min_gpus")
 	}
+	switch verdict.Reason {
+	case reasonMIG:
+		m.At = path.Root("mig")
+	case reasonSharing:
+		m.At = path.Root("sharing")
+	}
+	return c.severe(m)[0]
+}
+
+// severe makes a failed wait an error, or a warning with on_failure = "keep".
+func (c *change) severe(m diags.Message) diag.Diagnostics {
+	if c.m.OnFailure.ValueString() == "keep" {
+		m.Stands = "The nodes there are bear the pool's labels and taints; the next plan waits again."
+		return diag.Diagnostics{m.Warning()}
+	}
 	if c.creating {
 		m.Stands += " " + lifecycle.Tainted(address)
 	}
-	if c.m.OnFailure.ValueString() == "keep" {
-		m.Stands = "The nodes there are bear the pool's labels and taints; the next plan waits again."
-		return m.Warning()
-	}
-	return m.Error()
+	return diag.Diagnostics{m.Error()}
 }
 
 // shortcomings says of the first nodes that offer less than they could why.
@@ -192,6 +208,8 @@ func (c *change) shortcomings() []string {
 		switch {
 		case !gpu.Ready(n):
 			say("Node %s is not Ready: %s", n.Name, notReady(n))
+		case c.m.layout().doing(n) != "":
+			say("Node %s: %s", n.Name, c.m.layout().doing(n))
 		case whole == 0 && facts.Product != "":
 			say("Node %s is labelled as having %s and offers no GPU: its device plugin does not run, or its driver is not there yet.", n.Name, facts.Product)
 		case ill > 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -71,12 +72,12 @@ func (p *Pool) Create(ctx context.Context, req resource.CreateRequest, resp *res
 		ds.Append(mem.store(ctx, resp.Private)...)
 		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
 	}
-	out := c.enter(ctx, s.matching)
-	if len(out.Failures) > 0 && !out.Wrote {
-		resp.Diagnostics.Append(c.told(ctx, out)...)
+	out, wrong := c.put(ctx, layout{}, s.matching)
+	if (len(out.Failures) > 0 || wrong.HasError()) && !out.Wrote {
+		resp.Diagnostics.Append(append(wrong, c.told(ctx, out)...)...)
 		return // nothing can exist: nothing to record, nothing to taint
 	}
-	resp.Diagnostics.Append(c.finish(ctx, c.told(ctx, out))...)
+	resp.Diagnostics.Append(c.finish(ctx, append(wrong, c.told(ctx, out)...))...)
 	c.recorded() //nolint:contextcheck // the mark outlives the call
 }
 
@@ -116,8 +117,8 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 		ds.Append(mem.store(ctx, resp.Private)...)
 		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
 	}
-	out := c.enter(ctx, c.targets(s.matching))
-	if len(out.Failures) == 0 {
+	out, wrong := c.put(ctx, prior.layout(), c.targets(s.matching))
+	if len(out.Failures) == 0 && !wrong.HasError() {
 		left := c.writer.Leave(ctx, s.stale)
 		c.note(left)
 		for _, n := range left.Nodes {
@@ -125,8 +126,11 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 		}
 		out.Failures = left.Failures
 	}
-	if len(out.Failures) > 0 {
-		resp.Diagnostics.Append(c.told(ctx, out)...)
+	if len(out.Failures) == 0 && !wrong.HasError() {
+		wrong = c.tidy(ctx, prior.layout())
+	}
+	if len(out.Failures) > 0 || wrong.HasError() {
+		resp.Diagnostics.Append(append(wrong, c.told(ctx, out)...)...)
 		return // the prior state stands: the next plan goes on from what is there
 	}
 	mem.Imported = false
@@ -181,6 +185,39 @@ func (c *change) targets(matching []*corev1.Node) []*corev1.Node {
 		_, named := slices.BinarySearch(c.promised, n.Name)
 		return !named
 	})
+}
+
+// put writes what nodes refer to, beside what they still refer to, and then nodes.
+func (c *change) put(ctx context.Context, prior layout, nodes []*corev1.Node) (nodepool.Outcome, diag.Diagnostics) {
+	l := c.m.layout()
+	if l.files != nil {
+		files := maps.Clone(l.files)
+		if prior.ref == l.ref {
+			maps.Copy(files, prior.files)
+		}
+		if err := nodepool.PutFiles(ctx, c.client, l.ref, c.m.Name.ValueString(), files); err != nil {
+			return nodepool.Outcome{Wrote: lifecycle.Uncertain(err)}, l.refused(c.m.Name.ValueString(), err)
+		}
+	}
+	out := c.enter(ctx, nodes)
+	out.Wrote = out.Wrote || l.files != nil
+	return out, nil
+}
+
+// tidy takes away what no node refers to any more.
+func (c *change) tidy(ctx context.Context, prior layout) diag.Diagnostics {
+	l, pool := c.m.layout(), c.m.Name.ValueString()
+	if prior.files == nil || prior.ref == l.ref && maps.Equal(prior.files, l.files) {
+		return nil
+	}
+	left := l.files
+	if prior.ref != l.ref {
+		left = nil
+	}
+	if err := nodepool.PutFiles(ctx, c.client, prior.ref, pool, left); err != nil {
+		return prior.refused(pool, err)
+	}
+	return nil
 }
 
 // enter writes nodes and notes what they are then.
@@ -247,7 +284,7 @@ func (c *change) finish(ctx context.Context, ds diag.Diagnostics) diag.Diagnosti
 	if ds.HasError() {
 		c.mem.Pending = true
 	}
-	c.m.see(c.seen(), verdict)
+	c.m.see(c.seen(), verdict, true)
 	if c.promised != nil {
 		c.m.Members = list(c.promised)
 	}
@@ -317,5 +354,11 @@ func (p *Pool) Delete(ctx context.Context, req resource.DeleteRequest, resp *res
 	if len(out.Failures) > 0 {
 		stands := fmt.Sprintf("%s given back as they were; the state still has the pool, and the next destroy goes on.", wereWritten(out.Nodes))
 		resp.Diagnostics.Append(failures(s.want, out.Failures, "clean", stands)...)
+		return
+	}
+	if l := m.layout(); l.files != nil && len(others) == 0 {
+		if err := nodepool.PutFiles(ctx, c.client, l.ref, s.want.Pool, nil); err != nil {
+			resp.Diagnostics.Append(lifecycle.Refusal(title(s.want.Pool), l.ref, "clean", err, "The nodes are given back; the state still has the pool, and the next destroy goes on.")...)
+		}
 	}
 }

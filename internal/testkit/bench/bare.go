@@ -109,7 +109,10 @@ func bareDelete(ctx context.Context, client kubernetes.Interface, namespace stri
 	return <-done
 }
 
-func inParallel(n int, work func(int) error) error {
+// inParallel does n pieces of work, as many at once as Terraform would.
+func inParallel(n int, work func(int) error) error { return atOnce(workers, n, work) }
+
+func atOnce(workers, n int, work func(int) error) error {
 	next := make(chan int)
 	errs := make(chan error, workers)
 	var wg sync.WaitGroup

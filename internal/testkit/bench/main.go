@@ -28,7 +28,14 @@ func main() {
 	jobs := flag.Int("jobs", 200, "how many training jobs")
 	runs := flag.Int("runs", 3, "how often each is measured; the median is printed")
 	nodes := flag.Int("nodes", 1000, "how many simulated nodes the start of a big cluster is measured with; 0 leaves it out")
+	pool := flag.Int("pool", 0, "measure instead a pool of so many nodes, labelled and tainted in one apply")
 	flag.Parse()
+	if *pool > 0 {
+		if err := benchPool(*pool, *runs); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if err := bench(*jobs, *runs, *nodes); err != nil {
 		log.Fatal(err)
 	}
@@ -216,9 +223,8 @@ func bigCluster(root, dir string, nodes int) error {
 	if os.Getenv("CLUSTER") == "existing" {
 		return nil
 	}
-	config := filepath.Join(dir, "big.yaml")
-	text := fmt.Sprintf("nodePools:\n- name: big\n  count: %d\n  gpu: {product: NVIDIA-H100-80GB-HBM3, count: 8}\n", nodes)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+	config, err := bigConfig(dir, nodes)
+	if err != nil {
 		return err
 	}
 	start := time.Now()
@@ -230,6 +236,13 @@ func bigCluster(root, dir string, nodes int) error {
 	took := time.Since(start)
 	fmt.Printf("%d nodes Ready in %.1f s, %d MB in all\n\n", nodes, took.Seconds(), memoryUnder(filepath.Dir(kubeconfig))>>20)
 	return nil
+}
+
+// bigConfig writes the configuration of a cluster with many GPU nodes.
+func bigConfig(dir string, nodes int) (string, error) {
+	file := filepath.Join(dir, "big.yaml")
+	text := fmt.Sprintf("nodePools:\n- name: big\n  count: %d\n  gpu: {product: NVIDIA-H100-80GB-HBM3, count: 8}\n", nodes)
+	return file, os.WriteFile(file, []byte(text), 0o644)
 }
 
 func command(dir, name string, args ...string) error {
