@@ -4,6 +4,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	inferenceservicedata "github.com/mlkube/terraform-provider-mlk/internal/datasources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpunodepool"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
@@ -34,6 +35,7 @@ func Resources() []func() resource.Resource {
 // DataSources lists every data source of the provider, by name.
 func DataSources() []func() datasource.DataSource {
 	return []func() datasource.DataSource{
+		inferenceservicedata.New,
 		trainingrun.New,
 	}
 }
