@@ -163,7 +163,9 @@ var edits = map[string][]edit{
 		oneLabelLess,
 		annotate,
 	},
-	"Deployment": {unawaited, oneLabelLess, annotate},
+	"Deployment":            {unawaited, oneLabelLess, annotate},
+	"DeviceClass":           {oneLabelLess, annotate},
+	"ResourceClaimTemplate": {oneLabelLess, annotate},
 	"Job": {
 		change("active_deadline_seconds", int64(172800), "spec", "activeDeadlineSeconds"),
 		remove("ttl_seconds_after_finished", nil, "spec", "ttlSecondsAfterFinished"),

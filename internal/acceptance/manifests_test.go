@@ -61,6 +61,8 @@ var adoptables = map[string]adoptable{
 	"Service":               {"", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
 	"CronJob":               {"mlk_training_schedule", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
 	"DaemonSet":             {"mlk_node_agent", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
+	"DeviceClass":           {"mlk_device_class", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "deviceclasses"}, false},
+	"ResourceClaimTemplate": {"mlk_resource_claim_template", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "resourceclaimtemplates"}, true},
 	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
 	"Pod":                   {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},

@@ -24,9 +24,11 @@ var (
 	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
 	DaemonSet             = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}
 	Deployment            = Kind{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Namespaced: true}
+	DeviceClass           = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass", Resource: "deviceclasses"}
 	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	JobSet                = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
 	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
+	ResourceClaimTemplate = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
 	Service               = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
 	ServiceMonitor        = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
 	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
@@ -55,9 +57,10 @@ var frozen = map[Kind][][]string{
 		{"spec", "failurePolicy"},
 		{"spec", "managedBy"},
 	},
-	DaemonSet:  {{"spec", "selector"}},
-	Deployment: {{"spec", "selector"}},
-	Pod:        {{"spec"}},
+	DaemonSet:             {{"spec", "selector"}},
+	Deployment:            {{"spec", "selector"}},
+	Pod:                   {{"spec"}},
+	ResourceClaimTemplate: {{"spec"}},
 	StatefulSet: {
 		{"spec", "selector"},
 		{"spec", "serviceName"},

@@ -6,10 +6,12 @@ import (
 
 	inferenceservicedata "github.com/mlkube/terraform-provider-mlk/internal/datasources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/deviceclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpunodepool"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/nodeagent"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/resourceclaimtemplate"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/storageclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/trainingjob"
@@ -20,10 +22,12 @@ import (
 // Resources lists every resource of the provider, by name.
 func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
+		deviceclass.New,
 		gpunodepool.New,
 		inferenceservice.New,
 		nodeagent.New,
 		pod.New,
+		resourceclaimtemplate.New,
 		shardedservice.New,
 		storageclass.New,
 		trainingjob.New,

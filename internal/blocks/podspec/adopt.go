@@ -77,14 +77,9 @@ func AdoptLike(t *corev1.PodTemplateSpec, like *Model) (Model, diag.Diagnostics)
 		}
 		m.HostAliases[alias.IP] = words(alias.Hostnames)
 	}
-	for _, c := range s.ResourceClaims {
-		if m.ResourceClaims == nil {
-			m.ResourceClaims = map[string]ResourceClaim{}
-		}
-		m.ResourceClaims[c.Name] = ResourceClaim{Claim: pointed(c.ResourceClaimName), Template: pointed(c.ResourceClaimTemplateName)}
-	}
 	m.Scheduling = a.scheduling()
 	a.containers(&m)
+	a.devices(&m)
 	a.volumes(&m)
 	return m, nil
 }

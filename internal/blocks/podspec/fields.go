@@ -57,6 +57,9 @@ func (m *Model) Fields(at path.Path, segments ...string) diags.Fields {
 	main.name("container_name")
 	m.fields(main)
 	m.gpuFields(main)
+	for _, name := range m.implied() {
+		main.add(at.AtName("devices").AtMapKey(name), "resources", "claims", name)
+	}
 	for name, e := range m.ExtraContainers {
 		c := spec.to(at.AtName("extra_containers").AtMapKey(name), "containers", name)
 		c.add(c.at)
@@ -83,7 +86,7 @@ func (m *Model) podFields(spec fieldsBelow) {
 		"image_pull_secrets": "imagePullSecrets", "termination_grace_period_seconds": "terminationGracePeriodSeconds",
 		"enable_service_links": "enableServiceLinks", "share_process_namespace": "shareProcessNamespace",
 		"host_network": "hostNetwork", "host_pid": "hostPID", "host_ipc": "hostIPC", "hostname": "hostname", "subdomain": "subdomain",
-		"dns_policy": "dnsPolicy", "dns_config": "dnsConfig", "host_aliases": "hostAliases", "resource_claims": "resourceClaims",
+		"dns_policy": "dnsPolicy", "dns_config": "dnsConfig", "host_aliases": "hostAliases", "devices": "resourceClaims",
 		"pod_security_context": "securityContext",
 	} {
 		spec.name(attribute, field)
@@ -91,8 +94,8 @@ func (m *Model) podFields(spec fieldsBelow) {
 	for ip := range m.HostAliases {
 		spec.add(spec.at.AtName("host_aliases").AtMapKey(ip), "hostAliases", ip)
 	}
-	for name := range m.ResourceClaims {
-		c := spec.to(spec.at.AtName("resource_claims").AtMapKey(name), "resourceClaims", name)
+	for name := range m.Devices {
+		c := spec.to(spec.at.AtName("devices").AtMapKey(name), "resourceClaims", name)
 		c.add(c.at)
 		c.name("claim", "resourceClaimName")
 		c.name("template", "resourceClaimTemplateName")

@@ -32,8 +32,8 @@ type Model struct {
 	InitContainers  []InitContainer           `tfsdk:"init_containers"`
 	ExtraContainers map[string]ExtraContainer `tfsdk:"extra_containers"`
 
-	Scheduling     *Scheduling              `tfsdk:"scheduling"`
-	ResourceClaims map[string]ResourceClaim `tfsdk:"resource_claims"`
+	Scheduling *Scheduling       `tfsdk:"scheduling"`
+	Devices    map[string]Device `tfsdk:"devices"`
 
 	PodLabels          map[string]types.String `tfsdk:"pod_labels"`
 	PodAnnotations     map[string]types.String `tfsdk:"pod_annotations"`
@@ -56,8 +56,8 @@ type Model struct {
 	HostAliases map[string][]types.String `tfsdk:"host_aliases"`
 }
 
-// ResourceClaim is a claim for devices handed out by DRA drivers.
-type ResourceClaim struct {
+// Device is a claim for devices handed out by DRA drivers.
+type Device struct {
 	Claim    types.String `tfsdk:"claim"`
 	Template types.String `tfsdk:"template"`
 }
@@ -155,8 +155,8 @@ func (m *Model) Apply() (*corev1ac.PodTemplateSpecApplyConfiguration, diag.Diagn
 	for _, ip := range sortedKeys(m.HostAliases) {
 		spec.HostAliases = append(spec.HostAliases, corev1ac.HostAliasApplyConfiguration{IP: &ip, Hostnames: texts(m.HostAliases[ip])})
 	}
-	for _, name := range sortedKeys(m.ResourceClaims) {
-		c := m.ResourceClaims[name]
+	for _, name := range sortedKeys(m.Devices) {
+		c := m.Devices[name]
 		spec.ResourceClaims = append(spec.ResourceClaims, corev1ac.PodResourceClaimApplyConfiguration{
 			Name: &name, ResourceClaimName: c.Claim.ValueStringPointer(), ResourceClaimTemplateName: c.Template.ValueStringPointer(),
 		})
@@ -182,6 +182,7 @@ func (m *Model) applyContainers(spec *corev1ac.PodSpecApplyConfiguration) diag.D
 	main, mds := m.apply(m.containerName(), mounts)
 	ds.Append(mds...)
 	ds.Append(m.GPU.limit(main)...)
+	m.claim(main)
 	spec.Containers = make([]corev1ac.ContainerApplyConfiguration, 0, 1+len(m.ExtraContainers))
 	spec.Containers = append(spec.Containers, *main)
 	for _, name := range sortedKeys(m.ExtraContainers) {

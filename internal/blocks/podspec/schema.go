@@ -143,9 +143,10 @@ func podAttributes() map[string]schema.Attribute {
 		"extra_containers": byName("Containers that run beside the main one, by name. A run completes only when all of them have ended; "+
 			"for helpers that never end, use `init_containers` with `restart_policy = \"Always\"`. Their mounts stand with `volumes`.", diags.DNSLabel(), extra),
 		"scheduling": schedulingAttribute(),
-		"resource_claims": byName("Claims for devices that DRA drivers hand out, by a name that `resources.claims` of containers use. Needs Kubernetes 1.34.", diags.DNSLabel(), map[string]schema.Attribute{
+		"devices": byName("Claims for devices that DRA drivers hand out, by name: `{ gpu = { template = \"any-gpu\" } }`. The main container gets the devices of a claim that no container names in `resources.claims`; "+
+			"there several containers can share devices, or each can get those of one request. Needs Kubernetes 1.34.", diags.DNSLabel(), map[string]schema.Attribute{
 			"claim":    text("Name of an existing ResourceClaim, shared by all pods.", diags.DNSSubdomain()),
-			"template": text("Name of a ResourceClaimTemplate; each pod gets a claim of its own.", diags.DNSSubdomain()),
+			"template": text("Name of a ResourceClaimTemplate, such as that of an `mlk_resource_claim_template`; each pod gets a claim of its own.", diags.DNSSubdomain()),
 		}, exactlyOne("claim", "template")),
 		"pod_labels": table("Labels of the pods. Values are label values; null leaves a label out.",
 			mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue())),

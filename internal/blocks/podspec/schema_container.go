@@ -34,7 +34,7 @@ func containerAttributes(main bool) map[string]schema.Attribute {
 		"resources": object("What "+of+" is promised and what it may use at most. GPUs of the main container are said by `gpu`.", map[string]schema.Attribute{
 			"requests": amountsAttribute("What the node sets aside, by resource: `{ cpu = \"4\", memory = \"16Gi\" }`. Default: the limit of the same resource, which is then sent as the request too."),
 			"limits":   amountsAttribute("The most it may use, by resource: above `memory` it is killed, above `cpu` it is slowed down. Default: no limit."),
-			"claims": byName("Claims of `resource_claims` this container uses, by name: `{ gpu = {} }`.", diags.DNSLabel(), map[string]schema.Attribute{
+			"claims": byName("Claims of `devices` this container uses, by name: `{ gpu = {} }`.", diags.DNSLabel(), map[string]schema.Attribute{
 				"request": text("The one request of the claim whose devices it gets. Default: all of the claim."),
 			}),
 		}, resourceChecks{}),

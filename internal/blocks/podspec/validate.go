@@ -81,7 +81,7 @@ func declare(ctx context.Context, c tfsdk.Config) (*declared, diag.Diagnostics) 
 	read("volumes", &d.volumes)
 	read("init_containers", &d.init)
 	read("extra_containers", &d.extra)
-	read("resource_claims", &d.claims)
+	read("devices", &d.claims)
 	var size quantity.Value
 	read("shared_memory", &size)
 	d.sharedMemory = size.StringValue
@@ -305,7 +305,7 @@ func (d *declared) checkClaims(c *declaredContainer) {
 	for _, name := range sortedKeys(used.Elements()) {
 		if _, ok := d.claims.Elements()[name]; !ok {
 			d.ds.Append(diags.Message{
-				Summary: fmt.Sprintf("There is no resource claim %s", shown(name)), Do: "Add it to resource_claims.",
+				Summary: fmt.Sprintf("There is no claim %s in devices", shown(name)), Do: "Add it to devices.",
 				At: c.prefix.AtName("resources").AtName("claims").AtMapKey(name),
 			}.Error())
 		}

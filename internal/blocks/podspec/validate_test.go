@@ -69,8 +69,8 @@ func TestValidate(t *testing.T) {
 		{"unknown resource", `{image: a, resources: {limits: {gpu: "1"}}}`, "not the name of a resource"},
 		{"no quantity", `{image: a, resources: {limits: {memory: 1GB}}}`, "not a Kubernetes quantity"},
 		{"quantities that are not known", `{image: a, resources: {requests: {memory: 2Gi}, limits: {memory: UNKNOWN}}}`, ""},
-		{"claim that does not exist", `{image: a, resources: {claims: {x: {}}}}`, `no resource claim "x"`},
-		{"claim and template", `{image: a, resource_claims: {x: {claim: a, template: b}}}`, "claim and template exclude"},
+		{"claim that does not exist", `{image: a, resources: {claims: {x: {}}}}`, `no claim "x" in devices`},
+		{"claim and template", `{image: a, devices: {x: {claim: a, template: b}}}`, "claim and template exclude"},
 
 		{"variable in both maps", `{image: a, env: {A: x}, env_value_from: {A: {field: metadata.name}}}`, `"A" is in env and in env_value_from`},
 		{"variable in both maps of an extra container", `{image: a, extra_containers: {b: {image: b, env: {A: x}, env_value_from: {A: {field: metadata.name}}}}}`, `"A" is in env and in env_value_from`},
@@ -103,8 +103,8 @@ func TestValidate(t *testing.T) {
 		{"profile", `{image: a, security_context: {seccomp_profile: {type: Localhost}}}`, "belong together"},
 		{"label value", `{image: a, pod_labels: {app: "a b"}}`, "not a label value"},
 		{"no image", `{command: [a]}`, "Missing Configuration for Required Attribute"},
-		{"all unknown", `{image: UNKNOWN, gpu: UNKNOWN, volumes: UNKNOWN, env: UNKNOWN, env_value_from: UNKNOWN, resources: UNKNOWN, init_containers: UNKNOWN, extra_containers: UNKNOWN, shared_memory: UNKNOWN, scheduling: UNKNOWN, ports: UNKNOWN, resource_claims: UNKNOWN}`, ""},
-		{"parts unknown", `{image: a, gpu: {count: UNKNOWN}, volumes: {x: UNKNOWN, y: {claim: c, mounts: UNKNOWN}, z: {claim: c, mounts: [{path: UNKNOWN, container: UNKNOWN}]}}, env_value_from: {A: UNKNOWN}, resources: {limits: UNKNOWN, requests: {cpu: UNKNOWN}}, ports: {a: UNKNOWN}, resource_claims: {c: UNKNOWN}}`, ""},
+		{"all unknown", `{image: UNKNOWN, gpu: UNKNOWN, volumes: UNKNOWN, env: UNKNOWN, env_value_from: UNKNOWN, resources: UNKNOWN, init_containers: UNKNOWN, extra_containers: UNKNOWN, shared_memory: UNKNOWN, scheduling: UNKNOWN, ports: UNKNOWN, devices: UNKNOWN}`, ""},
+		{"parts unknown", `{image: a, gpu: {count: UNKNOWN}, volumes: {x: UNKNOWN, y: {claim: c, mounts: UNKNOWN}, z: {claim: c, mounts: [{path: UNKNOWN, container: UNKNOWN}]}}, env_value_from: {A: UNKNOWN}, resources: {limits: UNKNOWN, requests: {cpu: UNKNOWN}}, ports: {a: UNKNOWN}, devices: {c: UNKNOWN}}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

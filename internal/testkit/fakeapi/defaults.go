@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -106,6 +107,10 @@ func defaultsOf(p any) {
 		fill(&o.Type, ptr.To(corev1.HostPathUnset))
 	case *corev1.ImageVolumeSource:
 		fill(&o.PullPolicy, pullPolicy(o.Reference))
+	case *resourcev1.ExactDeviceRequest:
+		amountDefaults(&o.AllocationMode, &o.Count)
+	case *resourcev1.DeviceSubRequest:
+		amountDefaults(&o.AllocationMode, &o.Count)
 	case *corev1.PersistentVolumeClaimSpec:
 		claimDefaults(o)
 	case *storagev1.StorageClass:
@@ -172,6 +177,13 @@ func deploymentDefaults(o *appsv1.Deployment) {
 		}
 		fill(&o.Spec.Strategy.RollingUpdate.MaxSurge, ptr.To(intstr.FromString("25%")))
 		fill(&o.Spec.Strategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromString("25%")))
+	}
+}
+
+func amountDefaults(mode *resourcev1.DeviceAllocationMode, count *int64) {
+	fill(mode, resourcev1.DeviceAllocationModeExactCount)
+	if *mode == resourcev1.DeviceAllocationModeExactCount {
+		fill(count, 1)
 	}
 }
 

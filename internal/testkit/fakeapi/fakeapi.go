@@ -43,6 +43,8 @@ var kinds = map[string]schema.GroupVersionKind{
 	"statefulsets":           {Group: "apps", Version: "v1", Kind: "StatefulSet"},
 	"daemonsets":             {Group: "apps", Version: "v1", Kind: "DaemonSet"},
 	"controllerrevisions":    {Group: "apps", Version: "v1", Kind: "ControllerRevision"},
+	"deviceclasses":          {Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass"},
+	"resourceclaimtemplates": {Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate"},
 	"deployments":            {Group: "apps", Version: "v1", Kind: "Deployment"},
 	"replicasets":            {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
 	"endpointslices":         {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},

@@ -1,0 +1,2 @@
+# name of the DeviceClass
+terraform import mlk_device_class.large large-gpu

@@ -1,0 +1,4 @@
+import {
+  to = mlk_device_class.large
+  id = "large-gpu" # name of the DeviceClass
+}

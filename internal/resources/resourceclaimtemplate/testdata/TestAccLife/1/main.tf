@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_resource_claim_template" "gpu" {
+  name      = "gpu"
+  namespace = var.namespace
+  requests  = [{ name = "gpu", device_class = "gpu.nvidia.com" }]
+  config    = [{ driver = "gpu.nvidia.com", parameters = jsonencode({ kind = "GpuConfig", replicas = 2 }) }]
+}
