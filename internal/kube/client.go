@@ -43,6 +43,7 @@ type Client struct {
 	served  map[Kind]bool
 	cluster string
 	asking  *clusterAnswer
+	listing *nodesAnswer
 	closed  context.Context
 	close   context.CancelFunc
 

@@ -12,9 +12,43 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// Nodes lists the nodes of the cluster that match a label selector, "" for all,
-// page by page and in protobuf: there may be thousands.
-func (c *Client) Nodes(ctx context.Context, selector string) ([]*corev1.Node, error) {
+// nodesAnswer is a list of all nodes that is under way.
+type nodesAnswer struct {
+	done  chan struct{}
+	nodes []*corev1.Node
+	err   error
+}
+
+// Nodes lists all nodes of the cluster, page by page and in protobuf: there may be
+// thousands. Calls at the same time share one list, so that ten pools that are read
+// at once do not hold ten copies of a large cluster; it may have begun a little
+// before the call, and its nodes must not be changed.
+func (c *Client) Nodes(ctx context.Context) ([]*corev1.Node, error) {
+	c.mu.Lock()
+	a := c.listing
+	if a == nil {
+		a = &nodesAnswer{done: make(chan struct{})}
+		c.listing = a
+		go c.listNodes(c.closed, a) //nolint:contextcheck // who asks first may be interrupted; the others still want the answer
+	}
+	c.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.nodes, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("list %s: %w", Node.Resource, ctx.Err())
+	}
+}
+
+func (c *Client) listNodes(ctx context.Context, a *nodesAnswer) {
+	a.nodes, a.err = c.allNodes(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listing = nil
+	close(a.done)
+}
+
+func (c *Client) allNodes(ctx context.Context) ([]*corev1.Node, error) {
 	typed, err := c.Typed()
 	if err != nil {
 		return nil, err
@@ -22,7 +56,7 @@ func (c *Client) Nodes(ctx context.Context, selector string) ([]*corev1.Node, er
 	var out []*corev1.Node
 	err = pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return typed.CoreV1().Nodes().List(ctx, o)
-	}).EachListItem(ctx, metav1.ListOptions{LabelSelector: selector}, func(item runtime.Object) error {
+	}).EachListItem(ctx, metav1.ListOptions{}, func(item runtime.Object) error {
 		if n, ok := item.(*corev1.Node); ok {
 			out = append(out, n)
 		}

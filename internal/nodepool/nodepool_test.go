@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,7 +53,7 @@ func (f *farm) add(name, manager string, labels map[string]any, taints []any) {
 
 func (f *farm) all() []*corev1.Node {
 	f.t.Helper()
-	nodes, err := f.client.Nodes(f.t.Context(), "")
+	nodes, err := f.client.Nodes(f.t.Context())
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -141,27 +142,32 @@ func TestGivesBack(t *testing.T) {
 		within view
 	}{
 		"labels and taints": {
-			map[string]any{"gpu": "h100"}, nil,
+			map[string]any{"gpu": "h100"},
+			nil,
 			pool("a", map[string]string{"tier": "gpu"}, taint("nvidia.com/gpu", "present")),
 			view{Labels: map[string]string{"gpu": "h100", "tier": "gpu", "pool.mlk.dev/a": "true"}, Taints: []string{"nvidia.com/gpu=present:NoSchedule"}},
 		},
 		"the same label and taint by hand": {
-			map[string]any{"gpu": "h100", "tier": "gpu"}, []any{map[string]any{"key": "sku", "value": "gpu", "effect": "NoSchedule"}},
+			map[string]any{"gpu": "h100", "tier": "gpu"},
+			[]any{map[string]any{"key": "sku", "value": "gpu", "effect": "NoSchedule"}},
 			pool("a", map[string]string{"tier": "gpu"}, taint("sku", "gpu")),
 			view{Labels: map[string]string{"gpu": "h100", "tier": "gpu", "pool.mlk.dev/a": "true"}, Taints: []string{"sku=gpu:NoSchedule"}},
 		},
 		"another value by hand, taken by force": {
-			map[string]any{"gpu": "h100", "tier": "old"}, []any{map[string]any{"key": "sku", "value": "old", "effect": "NoSchedule"}},
+			map[string]any{"gpu": "h100", "tier": "old"},
+			[]any{map[string]any{"key": "sku", "value": "old", "effect": "NoSchedule"}},
 			forced,
 			view{Labels: map[string]string{"gpu": "h100", "tier": "gpu", "pool.mlk.dev/a": "true"}, Taints: []string{"sku=gpu:NoSchedule"}},
 		},
 		"the same key with another effect": { // pain 36
-			map[string]any{"gpu": "h100"}, []any{map[string]any{"key": "sku", "value": "gpu", "effect": "NoExecute"}},
+			map[string]any{"gpu": "h100"},
+			[]any{map[string]any{"key": "sku", "value": "gpu", "effect": "NoExecute"}},
 			pool("a", nil, taint("sku", "gpu")),
 			view{Labels: map[string]string{"gpu": "h100", "pool.mlk.dev/a": "true"}, Taints: []string{"sku=gpu:NoExecute", "sku=gpu:NoSchedule"}},
 		},
 		"cordon": {
-			map[string]any{"gpu": "h100"}, nil, closing,
+			map[string]any{"gpu": "h100"},
+			nil, closing,
 			view{Labels: map[string]string{"gpu": "h100", "pool.mlk.dev/a": "true"}, Closed: true},
 		},
 	} {
@@ -410,5 +416,41 @@ func TestForeign(t *testing.T) {
 	var r nodepool.Record
 	if err := json.Unmarshal([]byte(n.Annotations["pool.mlk.dev/a"]), &r); err != nil || !r.Recorded {
 		t.Errorf("the note says %+v (%v)", r, err)
+	}
+}
+
+// TestOneListForAll: who asks for all nodes while a list of them is open, waits for
+// that one: ten pools of a large cluster do not hold ten copies of it.
+func TestOneListForAll(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, "n1", "n2")
+	var lists atomic.Int32
+	opened, release := make(chan struct{}), make(chan struct{})
+	f.Before = func(r fakeapi.Request) error {
+		if r.Path == "/api/v1/nodes" {
+			if lists.Add(1) == 1 {
+				close(opened)
+			}
+			<-release
+		}
+		return nil
+	}
+	first := make(chan int)
+	go func() {
+		nodes, _ := f.client.Nodes(context.Background())
+		first <- len(nodes)
+	}()
+	<-opened
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.client.Nodes(gone); !errors.Is(err, context.Canceled) { // joins, and leaves at once
+		t.Errorf("it says %v", err)
+	}
+	close(release)
+	if n := <-first; n != 2 || lists.Load() != 1 {
+		t.Errorf("%d nodes from %d lists", n, lists.Load())
+	}
+	if len(f.all()) != 2 || lists.Load() != 2 {
+		t.Error("the next list is not a new one")
 	}
 }

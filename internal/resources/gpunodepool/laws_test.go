@@ -143,7 +143,7 @@ func (r *rig) planned(c map[string]any, adds, drops []string) {
 		var d []string
 		for _, e := range a {
 			if !slices.Contains(b, e) {
-				d = append(d, e.(string))
+				d = append(d, fmt.Sprint(e))
 			}
 		}
 		return d
@@ -170,7 +170,7 @@ func shape(api *fakeapi.Server, name string) map[string]any {
 func (r *rig) edit(node string, fields ...any) {
 	r.api.Change("Node", "", node, "kubectl-edit", func(o map[string]any) {
 		for i := 0; i+1 < len(fields); i += 2 {
-			path := strings.Split(fields[i].(string), "|")
+			path := strings.Split(fmt.Sprint(fields[i]), "|")
 			if fields[i+1] == nil {
 				unstructured.RemoveNestedField(o, path...)
 				continue
@@ -203,16 +203,15 @@ func TestLife(t *testing.T) {
 		t.Errorf("id is %v", r.Attribute("id"))
 	}
 	r.settled(declare(nil))
-	again := declare(map[string]any{"taints": []any{
-		map[string]any{"key": "sku", "effect": "NoSchedule"}, map[string]any{"key": "nvidia.com/gpu", "effect": "NoExecute"},
-	}, "labels": map[string]any{"tier": "other"}, "cordon": true, "timeouts": map[string]any{"update": "1m"}})
+	other := []any{map[string]any{"key": "sku", "effect": "NoSchedule"}, map[string]any{"key": "nvidia.com/gpu", "effect": "NoExecute"}}
+	again := declare(map[string]any{"taints": other, "labels": map[string]any{"tier": "other"}, "cordon": true, "timeouts": map[string]any{"update": "1m"}})
 	r.apply(again)
 	n := r.api.Get("Node", "", "n1")
 	taints, _, _ := unstructured.NestedSlice(n.Object, "spec", "taints")
 	if closed, _, _ := unstructured.NestedBool(n.Object, "spec", "unschedulable"); !closed || len(taints) != 2 || n.GetLabels()["tier"] != "other" || n.GetLabels()["accelerator"] != "" {
 		t.Errorf("after the update the node has %v, %v", n.GetLabels(), n.Object["spec"])
 	}
-	slices.Reverse(again["taints"].([]any))
+	slices.Reverse(other)
 	r.settled(again) // the order of taints means nothing
 	if out := r.apply(declare(map[string]any{"name": "b"})); !slices.Equal(out.Replace, []string{`AttributeName("name")`}) {
 		t.Errorf("another name replaces by %v", out.Replace)
@@ -323,7 +322,8 @@ func TestNodesComeAndGo(t *testing.T) {
 	r.planned(c, nil, []string{"n2"})
 	r.apply(c)
 	r.settled(c)
-	if n := r.api.Get("Node", "", "n2"); n.GetLabels()["tier"] != "" || n.GetLabels()["pool.mlk.dev/a"] != "" || len(n.GetAnnotations()) > 0 || n.Object["spec"].(map[string]any)["taints"] != nil {
+	n := r.api.Get("Node", "", "n2")
+	if taints, _, _ := unstructured.NestedSlice(n.Object, "spec", "taints"); n.GetLabels()["tier"] != "" || n.GetLabels()["pool.mlk.dev/a"] != "" || len(n.GetAnnotations()) > 0 || len(taints) > 0 {
 		t.Errorf("it was not cleaned: %v", n.Object)
 	}
 	if diff := cmp.Diff(clean, shape(r.api, "n3")); diff != "" {

@@ -28,7 +28,8 @@ type memory struct {
 
 func recall(ctx context.Context, p interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-}) (memory, diag.Diagnostics) {
+},
+) (memory, diag.Diagnostics) {
 	var m memory
 	raw, ds := p.GetKey(ctx, memoryKey)
 	if ds.HasError() || len(raw) == 0 {
@@ -42,7 +43,8 @@ func recall(ctx context.Context, p interface {
 
 func (m memory) store(ctx context.Context, p interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
-}) diag.Diagnostics {
+},
+) diag.Diagnostics {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return diag.Diagnostics{diags.Message{Summary: "Private state cannot be written", Why: err.Error()}.Error()}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/nodepool"
 )
 
@@ -60,7 +61,7 @@ func (p *Pool) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, r
 func (m *Model) forget() {
 	m.ID = m.Name
 	m.Members, m.Nodes = types.ListUnknown(types.StringType), types.MapUnknown(nodeType)
-	m.Totals, m.Status = types.ObjectUnknown(totalsTypes), types.ObjectUnknown(m.Status.AttributeTypes(context.Background()))
+	m.Totals, m.Status = types.ObjectUnknown(totalsTypes), types.ObjectUnknown(lifecycle.StatusTypes())
 }
 
 // follow plans the computed attributes of an update, and reports whether there is
@@ -73,9 +74,17 @@ func (m *Model) follow(state *Model, pending bool) bool {
 	others := !m.NodeSelector.Equal(state.NodeSelector) || !m.NodeNames.Equal(state.NodeNames)
 	changed := others
 	for _, pair := range [][2]attr.Value{
-		{m.Labels, state.Labels}, {m.Taints, state.Taints}, {m.Cordon, state.Cordon},
-		{m.MIG, state.MIG}, {m.Sharing, state.Sharing}, {m.PluginConfig, state.PluginConfig}, {m.MinNodes, state.MinNodes}, {m.MinGPUs, state.MinGPUs},
-		{m.ForceConflicts, state.ForceConflicts}, {m.OnFailure, state.OnFailure}, {m.Timeouts, state.Timeouts},
+		{m.Labels, state.Labels},
+		{m.Taints, state.Taints},
+		{m.Cordon, state.Cordon},
+		{m.MIG, state.MIG},
+		{m.Sharing, state.Sharing},
+		{m.PluginConfig, state.PluginConfig},
+		{m.MinNodes, state.MinNodes},
+		{m.MinGPUs, state.MinGPUs},
+		{m.ForceConflicts, state.ForceConflicts},
+		{m.OnFailure, state.OnFailure},
+		{m.Timeouts, state.Timeouts},
 	} {
 		changed = changed || !pair[0].Equal(pair[1])
 	}
@@ -130,7 +139,7 @@ func (p *Pool) foresee(ctx context.Context, plan, state *Model, mem memory, resp
 	if ds.HasError() {
 		return // said when something is read or written
 	}
-	nodes, err := client.Nodes(ctx, "")
+	nodes, err := client.Nodes(ctx)
 	if err != nil {
 		tflog.Info(ctx, "the nodes cannot be looked at for a plan", map[string]any{"error": err.Error()})
 		return

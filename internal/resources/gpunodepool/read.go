@@ -49,7 +49,7 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	nodes, err := client.Nodes(ctx, "")
+	nodes, err := client.Nodes(ctx)
 	if err != nil {
 		resp.Diagnostics.Append(lifecycle.Refusal(title(m.Name.ValueString()), kube.Ref{Kind: kube.Node}, "list", err, "The state is unchanged.")...)
 		return
@@ -83,7 +83,7 @@ func (p *Pool) ImportState(ctx context.Context, req resource.ImportStateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	nodes, err := client.Nodes(ctx, "")
+	nodes, err := client.Nodes(ctx)
 	if err != nil {
 		resp.Diagnostics.Append(lifecycle.Refusal(title(name), kube.Ref{Kind: kube.Node}, "list", err, "Nothing was imported.")...)
 		return

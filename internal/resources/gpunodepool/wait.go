@@ -110,7 +110,7 @@ func (c *change) look(ctx context.Context, watching *kube.Watching) {
 		c.nodes[n.Name] = n
 	}
 	if !watching.Healthy() {
-		nodes, err := c.client.Nodes(ctx, "")
+		nodes, err := c.client.Nodes(ctx)
 		if err != nil {
 			return
 		}
@@ -221,7 +221,8 @@ func (c *change) shortcomings() []string {
 	}
 	if len(out) == 0 {
 		out = append(out, fmt.Sprintf("%s, and each of them is well: there are too few.", map[bool]string{
-			true: "1 node matches", false: counted(matching, "node") + " match"}[matching == 1]))
+			true: "1 node matches", false: counted(matching, "node") + " match",
+		}[matching == 1]))
 	}
 	return out
 }

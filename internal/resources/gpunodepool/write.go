@@ -19,9 +19,6 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/nodepool"
 )
 
-// lastWords is how long a cancelled or timed-out call may still look and save.
-const lastWords = 30 * time.Second
-
 // change is one create or update on its way.
 type change struct {
 	p      *Pool
@@ -160,7 +157,7 @@ func (p *Pool) begin(ctx context.Context, m *Model, mem *memory) (*change, sight
 	if ds.HasError() {
 		return nil, sight{}, ds
 	}
-	nodes, err := client.Nodes(ctx, "")
+	nodes, err := client.Nodes(ctx)
 	if err != nil {
 		return nil, sight{}, lifecycle.Refusal(title(m.Name.ValueString()), kube.Ref{Kind: kube.Node}, "list", err, "Nothing was changed.")
 	}

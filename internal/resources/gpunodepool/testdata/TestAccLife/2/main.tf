@@ -30,6 +30,4 @@ resource "mlk_gpu_node_pool" "b" {
     { key = "team", value = "research", effect = "NoSchedule" },
     { key = "team", value = "research", effect = "PreferNoSchedule" },
   ]
-
-  depends_on = [mlk_gpu_node_pool.a]
 }
