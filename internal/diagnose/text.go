@@ -108,8 +108,3 @@ const combined = "(combined from similar events): "
 func same(s string) string {
 	return random.ReplaceAllString(strings.TrimPrefix(s, combined), "#")
 }
-
-func sorted[T ~string](s []T) []T {
-	slices.Sort(s)
-	return s
-}

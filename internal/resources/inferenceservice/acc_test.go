@@ -250,7 +250,8 @@ func TestAccFailedUpdates(t *testing.T) { // pains 12, 13, 14
 		"ImagePull": {tfconfig.Variables{"simulate": tfconfig.StringVariable("imagepull")}, []string{"failed", "model:2", "pulled", stands}, time.Minute},
 		"Probe": {
 			tfconfig.Variables{"simulate": tfconfig.StringVariable("never-ready"), "update": tfconfig.StringVariable("30s")},
-			[]string{"is not ready", "container main runs but is not ready", "readiness_probe", "Readiness probe failed", stands}, time.Minute,
+			[]string{"is not ready", "container main runs but is not ready", "readiness_probe", "Readiness probe failed", stands},
+			time.Minute,
 		},
 		// Certain once no autoscaler has taken notice for a minute.
 		"NoGPU": {tfconfig.Variables{"gpus": tfconfig.IntegerVariable(16)}, []string{"failed: no node has 16 GPUs", "(gpu.count)", stands}, 2 * time.Minute},

@@ -152,7 +152,7 @@ type revision struct {
 }
 
 // revisionsOf are those of the Deployment that were seen, the newest first.
-func revisionsOf(d *appsv1.Deployment, seen lifecycle.Seen) []revision {
+func revisionsOf(seen lifecycle.Seen) []revision {
 	var out []revision
 	for _, o := range seen.Beside[kube.ReplicaSet.Kind] {
 		set, err := kube.Typed[appsv1.ReplicaSet](kube.Live{"": o}, "")
@@ -179,7 +179,7 @@ func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 	if _, known := seen.Beside[kube.ReplicaSet.Kind]; !known {
 		return false // without the right to see revisions, pods are all there is
 	}
-	all := revisionsOf(d, seen)
+	all := revisionsOf(seen)
 	if len(all) == 0 || d.Status.ObservedGeneration < d.Generation || all[0].set.Annotations[revisionKey] != d.Annotations[revisionKey] {
 		return true
 	}
@@ -193,7 +193,7 @@ func serving(m *Model, seen lifecycle.Seen) string {
 	if d == nil {
 		return ""
 	}
-	all := revisionsOf(d, seen)
+	all := revisionsOf(seen)
 	for i, r := range all {
 		if i == 0 || r.set.Status.ReadyReplicas == 0 {
 			continue

@@ -21,6 +21,7 @@ type source struct{}
 func (source) Description(context.Context) string {
 	return "must name a model by pvc, oci, hf, s3 or gs"
 }
+
 func (s source) MarkdownDescription(ctx context.Context) string {
 	return s.Description(ctx)
 }
