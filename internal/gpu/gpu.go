@@ -25,9 +25,16 @@ var observers = []corev1.ResourceName{
 	"gpu.intel.com/millicores", "gpu.intel.com/memory.max", "gpu.intel.com/tiles",
 }
 
+// network are words in the names that NVIDIA's network operator gives to what its
+// device plugins hand out, under the same domain.
+var network = []string{"nic", "rdma", "hostdev", "sriov", "mlnx", "ib_", "ipoib"}
+
 // Is reports whether a resource is what people count as GPUs.
 func Is(r corev1.ResourceName) bool {
 	if slices.Contains(observers, r) {
+		return false
+	}
+	if name, ok := strings.CutPrefix(string(r), "nvidia.com/"); ok && slices.ContainsFunc(network, func(w string) bool { return strings.Contains(name, w) }) {
 		return false
 	}
 	for _, p := range accelerators {

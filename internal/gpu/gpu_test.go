@@ -65,6 +65,19 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestIs(t *testing.T) {
+	t.Parallel()
+	for r, want := range map[corev1.ResourceName]bool{
+		"nvidia.com/gpu": true, "nvidia.com/gpu.shared": true, "nvidia.com/mig-1g.10gb": true, "nvidia.com/GA102GL_A10": true, "amd.com/gpu": true,
+		"gpu.intel.com/xe": true, "habana.ai/gaudi": true, "google.com/tpu": true, "aws.amazon.com/neuron": true,
+		"cpu": false, "rdma/ib": false, "nvidia.com/mlnxnics": false, "nvidia.com/hostdev": false, "nvidia.com/rdma_shared": false, "gpu.intel.com/monitoring": false,
+	} {
+		if got := gpu.Is(r); got != want {
+			t.Errorf("%s: %t", r, got)
+		}
+	}
+}
+
 func TestPools(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -12,15 +12,15 @@ import (
 // the next is asked for, so that it bounds the memory of a walk.
 const pageOf = 500
 
-// EachNode shows all nodes of the cluster, page by page, without what no question
-// about room needs: the images they hold are most of their size. The node belongs
-// to the caller.
-func (c *Client) EachNode(ctx context.Context, look func(*corev1.Node)) error {
+// EachNode shows the nodes of the cluster that match the label selector, page by
+// page, without what no question about room needs: the images they hold are most
+// of their size. The node belongs to the caller.
+func (c *Client) EachNode(ctx context.Context, selector string, look func(*corev1.Node)) error {
 	typed, err := c.Typed()
 	if err != nil {
 		return err
 	}
-	return pages(ctx, "", func(o metav1.ListOptions) (string, error) {
+	return pages(ctx, metav1.ListOptions{LabelSelector: selector}, func(o metav1.ListOptions) (string, error) {
 		l, err := typed.CoreV1().Nodes().List(ctx, o)
 		if err != nil {
 			return "", err
@@ -58,7 +58,7 @@ func (c *Client) EachPodOnNodes(ctx context.Context, look func(*corev1.Pod)) err
 	if err != nil {
 		return err
 	}
-	return pages(ctx, onNodes, func(o metav1.ListOptions) (string, error) {
+	return pages(ctx, metav1.ListOptions{FieldSelector: onNodes}, func(o metav1.ListOptions) (string, error) {
 		l, err := typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
 		if err != nil {
 			return "", err
@@ -71,8 +71,8 @@ func (c *Client) EachPodOnNodes(ctx context.Context, look func(*corev1.Pod)) err
 }
 
 // pages walks a list to its end.
-func pages(ctx context.Context, selector string, list func(metav1.ListOptions) (more string, err error)) error {
-	o := metav1.ListOptions{FieldSelector: selector, Limit: pageOf}
+func pages(ctx context.Context, o metav1.ListOptions, list func(metav1.ListOptions) (more string, err error)) error {
+	o.Limit = pageOf
 	for {
 		more, err := list(o)
 		if err != nil || more == "" {

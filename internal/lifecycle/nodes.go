@@ -52,7 +52,7 @@ func (i *Inventory) look(ctx context.Context, client *kube.Client) ([]corev1.Nod
 	i.nodes.Do(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodesWithin)
 		defer cancel()
-		i.why = client.EachNode(ctx, func(n *corev1.Node) {
+		i.why = client.EachNode(ctx, "", func(n *corev1.Node) {
 			if len(i.list) <= mostNodes {
 				i.list = append(i.list, *n)
 			}

@@ -67,6 +67,18 @@ func (q *Query) Nodes(ctx context.Context) ([]corev1.Node, diag.Diagnostics) {
 	return listed(q, kube.Ref{Kind: kube.Node}, func(r diagnose.Reader) ([]corev1.Node, error) { return r.Nodes(ctx) })
 }
 
+// EachNode shows the nodes that match the label selector one by one, so that
+// thousands of them need not be held; see kube.Client.EachNode.
+func (q *Query) EachNode(ctx context.Context, selector string, look func(*corev1.Node)) diag.Diagnostics {
+	return q.Refused(kube.Ref{Kind: kube.Node}, "list", q.client.EachNode(ctx, selector, look))
+}
+
+// EachPodOnNodes shows all pods that take something of a node, one by one; see
+// kube.Client.EachPodOnNodes.
+func (q *Query) EachPodOnNodes(ctx context.Context, look func(*corev1.Pod)) diag.Diagnostics {
+	return q.Refused(kube.Ref{Kind: kube.Pod}, "list", q.client.EachPodOnNodes(ctx, look))
+}
+
 // listed asks for a list through the reader of explanations, which is typed and
 // paged, so that thousands of objects cost little.
 func listed[T any](q *Query, ref kube.Ref, list func(diagnose.Reader) ([]T, error)) ([]T, diag.Diagnostics) {

@@ -4,6 +4,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/datasources/cluster"
+	"github.com/mlkube/terraform-provider-mlk/internal/datasources/gpucapacity"
+	"github.com/mlkube/terraform-provider-mlk/internal/datasources/gpunodes"
 	inferenceservicedata "github.com/mlkube/terraform-provider-mlk/internal/datasources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/deviceclass"
@@ -39,6 +42,9 @@ func Resources() []func() resource.Resource {
 // DataSources lists every data source of the provider, by name.
 func DataSources() []func() datasource.DataSource {
 	return []func() datasource.DataSource{
+		cluster.New,
+		gpucapacity.New,
+		gpunodes.New,
 		inferenceservicedata.New,
 		trainingrun.New,
 	}

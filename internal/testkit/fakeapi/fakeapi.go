@@ -55,6 +55,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"namespaces":             {Version: "v1", Kind: "Namespace"},
 	"nodes":                  {Version: "v1", Kind: "Node"},
 	"secrets":                {Version: "v1", Kind: "Secret"},
+	"leases":                 {Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"},
 	"configmaps":             {Version: "v1", Kind: "ConfigMap"},
 }
 
@@ -82,6 +83,8 @@ type Server struct {
 	After func(Request) error
 	// Logs are the logs of containers, by namespace/pod/container.
 	Logs map[string]string
+	// Raw are answers to paths that name no objects: /version, /readyz, /apis.
+	Raw map[string]string
 	// Complete may fill in what the stored objects leave out, as Defaults does;
 	// create is whether the object is new.
 	Complete func(o runtime.Object, create bool) error
@@ -403,6 +406,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if pod, ok := strings.CutSuffix(r.URL.Path, "/log"); ok && strings.Contains(pod, "/pods/") {
 		s.log(w, pod, q.Get("container"))
+		return
+	}
+	if text, ok := s.Raw[r.URL.Path]; ok {
+		if strings.Contains(text, "[-]") { // as /readyz does when a check fails
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, text)
 		return
 	}
 	t, ok := parse(r.URL.Path)

@@ -32,7 +32,8 @@ import (
 
 // DataSubject is a data source and the clusters it is read on:
 // internal/datasources/<name>/testdata/read/<case>/ holds config.yaml, the
-// objects of cluster.yaml, logs.yaml (namespace/pod/container: text) and
+// objects of cluster.yaml, logs.yaml (namespace/pod/container: text), raw.yaml
+// (path: text, of what names no objects) and
 // want.yaml, which is the state, or the messages when it cannot be read.
 type DataSubject struct {
 	New   func() datasource.DataSource
@@ -225,6 +226,11 @@ func clusterOf(t testing.TB, dir string, before func(fakeapi.Request) error) *fa
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "logs.yaml")); err == nil {
 		if err := yaml.Unmarshal(text, &api.Logs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "raw.yaml")); err == nil {
+		if err := yaml.Unmarshal(text, &api.Raw); err != nil {
 			t.Fatal(err)
 		}
 	}
