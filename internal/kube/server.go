@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 )
@@ -41,8 +43,14 @@ var errNoChecks = errors.New("the answer to /readyz lists no checks")
 func (c *Client) Readyz(ctx context.Context) ([]Check, error) {
 	var code int
 	body, err := c.rest.Get().AbsPath("readyz").Param("verbose", "true").Do(ctx).StatusCode(&code).Raw()
+	if err != nil {
+		body = []byte(plainText(err))
+	}
 	checks := checksOf(string(body))
 	switch {
+	case len(checks) > 0 && err != nil && !slices.ContainsFunc(checks, func(c Check) bool { return !c.OK }):
+		// The check that fails is among those that were cut off.
+		return append(checks, Check{Name: "readyz", Message: "failed"}), nil
 	case len(checks) > 0:
 		return checks, nil // one that is not ready answers 500, and says why
 	case err != nil:
@@ -51,6 +59,21 @@ func (c *Client) Readyz(ctx context.Context) ([]Check, error) {
 		return []Check{{Name: "readyz", OK: true}}, nil
 	}
 	return nil, errNoChecks
+}
+
+// plainText is the body of an answer in plain text that client-go made an error
+// of. It keeps the first two kilobytes.
+func plainText(err error) string {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) || s.Status().Details == nil {
+		return ""
+	}
+	for _, c := range s.Status().Details.Causes {
+		if c.Type == metav1.CauseTypeUnexpectedServerResponse {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // checksOf reads lines such as "[+]etcd ok" and "[-]etcd failed: reason withheld".

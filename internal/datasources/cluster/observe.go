@@ -105,11 +105,12 @@ func (t *tally) add(n *corev1.Node) {
 		t.gpus++
 	}
 	info := n.Status.NodeInfo
-	for value, into := range map[string]map[string]int64{
-		info.KubeletVersion: t.kubelets, info.ContainerRuntimeVersion: t.runtimes, info.Architecture: t.architectures, info.OSImage: t.image,
-	} {
-		if value != "" {
-			into[value]++
+	for _, one := range []struct {
+		value string
+		into  map[string]int64
+	}{{info.KubeletVersion, t.kubelets}, {info.ContainerRuntimeVersion, t.runtimes}, {info.Architecture, t.architectures}, {info.OSImage, t.image}} {
+		if one.value != "" {
+			one.into[one.value]++
 		}
 	}
 	if cloud, _, ok := strings.Cut(n.Spec.ProviderID, "://"); ok && cloud != "" {

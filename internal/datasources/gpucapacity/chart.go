@@ -122,7 +122,10 @@ func (a *artist) head(t count) {
 		parts = append(parts, fmt.Sprintf("%d unhealthy", t.unhealthy))
 	}
 	if t.largestPod > 0 {
-		parts = append(parts, fmt.Sprintf("largest pod %d, largest gang %d × %d", t.largestPod, t.largestGang, t.gangEach))
+		parts = append(parts, fmt.Sprintf("largest pod %d", t.largestPod))
+	}
+	if t.largestGang > 0 {
+		parts = append(parts, fmt.Sprintf("largest gang %d × %d", t.largestGang, t.gangEach))
 	}
 	a.write(margin, 64, 13, faint, "normal", fmt.Sprintf("%d nodes · %s", t.nodes, strings.Join(parts, " · ")))
 	a.y = 82

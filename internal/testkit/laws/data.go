@@ -222,6 +222,9 @@ func clusterOf(t testing.TB, dir string, before func(fakeapi.Request) error) *fa
 		if err := o.UnmarshalJSON(js); err != nil {
 			t.Fatalf("%s: %v", dir, err)
 		}
+		if o.GetUID() != "" && api.Get(o.GetKind(), o.GetNamespace(), o.GetName()) != nil {
+			api.Remove(o.GetKind(), o.GetNamespace(), o.GetName()) // a namespace that every server begins with
+		}
 		api.Put(o)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "logs.yaml")); err == nil {

@@ -1,0 +1,1 @@
+data "mlk_cluster" "this" {}
