@@ -46,10 +46,11 @@ func poolScene(t *testing.T, template *testkit.CLI) *scene {
 
 // nodeShape is what people see of a node.
 type nodeShape struct {
-	Name                string
-	Labels, Annotations map[string]string
-	Taints              []string
-	Cordoned            bool
+	Name     string
+	Labels   map[string]string
+	Taints   []string
+	Notes    int
+	Cordoned bool
 
 	ready bool
 }
@@ -64,13 +65,18 @@ func (s *scene) poolNodes() []nodeShape {
 	}
 	var out []nodeShape
 	for _, n := range all.Items {
-		v := nodeShape{Name: n.Name, Labels: n.Labels, Annotations: n.Annotations, Cordoned: n.Spec.Unschedulable}
+		v := nodeShape{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable}
 		for _, t := range n.Spec.Taints {
 			if t.Key != corev1.TaintNodeUnschedulable {
 				v.Taints = append(v.Taints, t.ToString())
 			}
 		}
 		slices.Sort(v.Taints)
+		for k := range n.Annotations { // controllers write others as they like
+			if strings.HasPrefix(k, "pool.mlk.dev/") {
+				v.Notes++
+			}
+		}
 		for _, c := range n.Status.Conditions {
 			v.ready = v.ready || c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/provider"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
@@ -94,15 +96,19 @@ func (s *site) remove(node string) {
 // person does to a node what kubectl label and kubectl taint do.
 func (s *site) person(node string, labels map[string]string, taints ...corev1.Taint) {
 	s.t.Helper()
-	n := s.node(node)
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"labels": labels, "resourceVersion": n.ResourceVersion},
-		"spec":     map[string]any{"taints": append(n.Spec.Taints, taints...)},
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		n := s.node(node)
+		patch, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"labels": labels, "resourceVersion": n.ResourceVersion},
+			"spec":     map[string]any{"taints": append(n.Spec.Taints, taints...)},
+		})
+		if err != nil {
+			return err
+		}
+		_, err = s.Kube.CoreV1().Nodes().Patch(s.t.Context(), n.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-label"})
+		return err
 	})
 	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := s.Kube.CoreV1().Nodes().Patch(s.t.Context(), n.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-label"}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -115,7 +121,13 @@ func (s *site) shape(node string) map[string]any {
 		taints = append(taints, t.ToString())
 	}
 	slices.Sort(taints)
-	return map[string]any{"labels": n.Labels, "taints": taints, "cordoned": n.Spec.Unschedulable, "annotations": n.Annotations}
+	notes := 0
+	for k := range n.Annotations { // controllers write others as they like
+		if strings.HasPrefix(k, "pool.mlk.dev/") {
+			notes++
+		}
+	}
+	return map[string]any{"labels": n.Labels, "taints": taints, "cordoned": n.Spec.Unschedulable, "notes": notes}
 }
 
 // has checks labels and taints of a node; an empty value means that the label is
@@ -274,7 +286,7 @@ func TestAccWait(t *testing.T) {
 	s := newSite(t, "1")
 	s.add("2", "mlk.dev/node", "not-ready")
 	s.run(func() error { return nil },
-		resource.TestStep{ExpectError: testkit.Words("has not what it waits for after 3s", "1 of 2 nodes are Ready", "Node "+s.name("2")+" is not Ready")},
+		resource.TestStep{ExpectError: testkit.Words("has not what it waits for after 15s", "1 of 2 nodes are Ready", "Node "+s.name("2")+" is not Ready")},
 		resource.TestStep{
 			PreConfig: func() {
 				s.remove("2")

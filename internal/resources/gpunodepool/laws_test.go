@@ -577,9 +577,9 @@ func TestWrongCluster(t *testing.T) {
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	r := workspace(t, newAPI(t, "n1"), nil)
-	short := map[string]any{"min_nodes": 2, "timeouts": map[string]any{"create": "1s", "update": "1m"}, "on_failure": "keep"}
+	short := map[string]any{"min_nodes": 2, "timeouts": map[string]any{"create": "4s", "update": "1m"}, "on_failure": "keep"}
 	out := r.apply(declare(short))
-	if !strings.Contains(out.Warnings(), "has not what it waits for after 1s") || !strings.Contains(out.Warnings(), "1 of 2 nodes are Ready") {
+	if !strings.Contains(out.Warnings(), "has not what it waits for after 4s") || !strings.Contains(out.Warnings(), "1 of 2 nodes are Ready") {
 		t.Errorf("it says %q", out.Warnings())
 	}
 	if got := r.Plan(t.Context(), declare(short)); !got.Changed {
@@ -592,7 +592,7 @@ func TestWaits(t *testing.T) {
 	}
 	r.settled(declare(short))
 	gpus := workspace(t, newAPI(t, "n1"), nil)
-	out = gpus.Apply(t.Context(), declare(map[string]any{"min_gpus": 8, "timeouts": map[string]any{"create": "1s"}}))
+	out = gpus.Apply(t.Context(), declare(map[string]any{"min_gpus": 8, "timeouts": map[string]any{"create": "4s"}}))
 	for _, words := range []string{"7 of 8 GPUs are offered", "Node n1 can hand out 7 of its 8 GPUs", "terraform untaint"} {
 		if !strings.Contains(out.Errors(), words) {
 			t.Errorf("it does not say %q: %q", words, out.Errors())
@@ -707,7 +707,7 @@ func TestMIG(t *testing.T) {
 		}
 	})
 	mig := func(config string) map[string]any {
-		return declare(map[string]any{"mig": map[string]any{"config": config}, "timeouts": map[string]any{"create": "5s", "update": "5s"}})
+		return declare(map[string]any{"mig": map[string]any{"config": config}, "timeouts": map[string]any{"create": "1m", "update": "1m"}})
 	}
 	r.played("nvidia.com/mig.config", func(n string) { go r.operate(n, "success", 0) })
 	r.apply(mig("all-1g.10gb"))
@@ -745,7 +745,7 @@ func TestSharing(t *testing.T) {
 	share := func(replicas int) map[string]any {
 		return declare(map[string]any{
 			"sharing":  map[string]any{"strategy": "time-slicing", "replicas": replicas, "rename": true},
-			"timeouts": map[string]any{"create": "5s", "update": "5s"},
+			"timeouts": map[string]any{"create": "1m", "update": "1m"},
 		})
 	}
 	files := func() map[string]string {

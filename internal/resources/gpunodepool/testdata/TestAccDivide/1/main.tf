@@ -6,7 +6,7 @@ resource "mlk_gpu_node_pool" "a" {
   name       = "${var.namespace}-a"
   node_names = ["${var.namespace}-1"]
   mig        = { config = "all-3g.40gb" }
-  timeouts   = { create = "1m", update = "1m" }
+  timeouts   = { create = "3m", update = "3m" }
 }
 
 resource "mlk_gpu_node_pool" "b" {
@@ -14,5 +14,5 @@ resource "mlk_gpu_node_pool" "b" {
   node_names           = ["${var.namespace}-2"]
   sharing              = { strategy = "time-slicing", replicas = 4 }
   device_plugin_config = { namespace = var.namespace }
-  timeouts             = { create = "1m", update = "1m" }
+  timeouts             = { create = "3m", update = "3m" }
 }

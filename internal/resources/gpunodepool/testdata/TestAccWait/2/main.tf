@@ -7,5 +7,5 @@ resource "mlk_gpu_node_pool" "a" {
   node_selector = { "test.mlk.dev/nodes" = var.namespace }
   min_nodes     = 2
   min_gpus      = 16
-  timeouts      = { create = "3s", update = "1m" }
+  timeouts      = { create = "15s", update = "3m" }
 }
