@@ -42,18 +42,28 @@ func TestReady(t *testing.T) {
 		spec, status string
 		want         wait.Verdict
 	}{
-		"not noticed": {"", "observedGeneration: 1, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 3, numberAvailable: 3",
-			wait.Of(wait.Progressing, "Updating", "", "The controller of DaemonSets has not taken notice of it yet")},
+		"not noticed": {
+			"", "observedGeneration: 1, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 3, numberAvailable: 3",
+			wait.Of(wait.Progressing, "Updating", "", "The controller of DaemonSets has not taken notice of it yet"),
+		},
 		"no node": {"", "observedGeneration: 2", wait.Of(wait.Done, "Idle", "NoNodes", "No node matches; the agent comes with the first one that does")},
-		"rolling": {"", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 1, numberReady: 2, numberAvailable: 2",
-			wait.Of(wait.Progressing, "Updating", "", "1 of 3 nodes have the agent of this revision, on 2 it is ready")},
-		"not ready": {"", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 2, numberAvailable: 2",
-			wait.Of(wait.Progressing, "Pending", "", "The agent is ready on 2 of 3 nodes")},
-		"not for long": {"minReadySeconds: 9", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 3, numberAvailable: 1",
-			wait.Of(wait.Progressing, "Pending", "", "The agent has been ready on 1 of 3 nodes for 9 s")},
+		"rolling": {
+			"", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 1, numberReady: 2, numberAvailable: 2",
+			wait.Of(wait.Progressing, "Updating", "", "1 of 3 nodes have the agent of this revision, on 2 it is ready"),
+		},
+		"not ready": {
+			"", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 2, numberAvailable: 2",
+			wait.Of(wait.Progressing, "Pending", "", "The agent is ready on 2 of 3 nodes"),
+		},
+		"not for long": {
+			"minReadySeconds: 9", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 3, numberAvailable: 1",
+			wait.Of(wait.Progressing, "Pending", "", "The agent has been ready on 1 of 3 nodes for 9 s"),
+		},
 		"done": {"", done, wait.Of(wait.Done, "Ready", "", "")},
-		"by hand": {"updateStrategy: {type: OnDelete}", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 1, numberReady: 3, numberAvailable: 3",
-			wait.Of(wait.Done, "Ready", "", "On 2 of 3 nodes the agent is of an earlier revision until somebody deletes its pod, as update_strategy asks")},
+		"by hand": {
+			"updateStrategy: {type: OnDelete}", "observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 1, numberReady: 3, numberAvailable: 3",
+			wait.Of(wait.Done, "Ready", "", "On 2 of 3 nodes the agent is of an earlier revision until somebody deletes its pod, as update_strategy asks"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,5 +47,5 @@ resource "mlk_pod" "third" {
   image           = "trainer:1"
   devices         = { gpu = { template = mlk_resource_claim_template.gpu.name } }
   pod_annotations = { "mlk.dev/simulate" = "run" }
-  timeouts        = { create = "5s" }
+  timeouts        = { create = "20s" }
 }
