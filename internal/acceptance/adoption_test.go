@@ -25,13 +25,23 @@ const defaultClass = "storageclass.kubernetes.io/is-default-class"
 // TestAccAdoption imports what kubectl created with the configuration Terraform
 // generates, as it stands, and then owns it: what the configuration drops goes,
 // what it changes changes, and nothing else does.
-func TestAccAdoption(t *testing.T) {
+func TestAccAdoption(t *testing.T) { //nolint:paralleltest // it is, in adoptAll
+	adoptAll(t, false)
+}
+
+// TestAccEngineAdoption is that of the kinds of engines, while these are at work.
+func TestAccEngineAdoption(t *testing.T) { //nolint:paralleltest // it is, in adoptAll
+	adoptAll(t, true)
+}
+
+func adoptAll(t *testing.T, engines bool) {
+	t.Helper()
 	t.Parallel()
 	for name, dir := range manifestFolders() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			acc := testkit.NewAcceptance(t)
-			manifests := readManifests(t, dir, acc.Namespace)
+			manifests := readManifests(t, dir, acc.Namespace, engines)
 			adopted := create(t, acc, manifests)
 			if dir == ownManifests && len(adopted) != len(manifests) {
 				t.Errorf("the server accepts %d of our %d manifests", len(adopted), len(manifests))
@@ -173,6 +183,11 @@ var edits = map[string][]edit{
 		oneLabelLess,
 		annotate,
 	},
+	"JobSet": {
+		change("ttl_seconds_after_finished", int64(172800), "spec", "ttlSecondsAfterFinished"),
+		oneLabelLess,
+		annotate,
+	},
 	"PersistentVolumeClaim": {oneLabelLess, annotate},
 	"Pod":                   {oneLabelLess, annotate},
 	"StatefulSet": {
@@ -189,6 +204,7 @@ var edits = map[string][]edit{
 		oneLabelLess,
 		annotate,
 	},
+	"TrainJob": {oneLabelLess, annotate},
 }
 
 // change sets an attribute and its field.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,11 +64,13 @@ var adoptables = map[string]adoptable{
 	"DaemonSet":             {"mlk_node_agent", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
 	"DeviceClass":           {"mlk_device_class", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "deviceclasses"}, false},
 	"ResourceClaimTemplate": {"mlk_resource_claim_template", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "resourceclaimtemplates"}, true},
+	"JobSet":                {"mlk_training_job", kube.JobSet.GVR(), true},
 	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
 	"Pod":                   {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
 	"StatefulSet":           {"mlk_sharded_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, true},
 	"StorageClass":          {"mlk_storage_class", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
+	"TrainJob":              {"mlk_training_job", kube.TrainJob.GVR(), true},
 }
 
 // follow reports whether an object comes along with a Deployment that is adopted.
@@ -115,10 +118,13 @@ type manifest struct {
 
 var notOfLabels = regexp.MustCompile(`[^a-z0-9]+`)
 
+// ofEngines are the kinds that only clusters with engines have.
+var ofEngines = []string{"JobSet", "TrainJob"}
+
 // readManifests returns the documents of a folder that a resource can adopt, as
-// objects of this test's namespace. A class is the cluster's: its name gets the
-// namespace's, so that tests do not share it.
-func readManifests(t *testing.T, dir, namespace string) []manifest {
+// objects of this test's namespace: those of engines, or the others. A class is the
+// cluster's: its name gets the namespace's, so that tests do not share it.
+func readManifests(t *testing.T, dir, namespace string, engines bool) []manifest {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -150,7 +156,7 @@ func readManifests(t *testing.T, dir, namespace string) []manifest {
 				continue
 			}
 			kind, ok := adoptables[head.Kind]
-			if !ok || kind.gvr.GroupVersion().String() != head.APIVersion {
+			if !ok || kind.gvr.GroupVersion().String() != head.APIVersion || slices.Contains(ofEngines, head.Kind) != engines {
 				continue
 			}
 			if err := o.UnmarshalJSON(text); err != nil {

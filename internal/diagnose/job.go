@@ -36,13 +36,25 @@ func jobCondition(j *batchv1.Job, t batchv1.JobConditionType) *batchv1.JobCondit
 	return nil
 }
 
+// failed is what a Job says of its failure, or is about to say: the Job of a
+// JobSet may be seen a moment before it says so, when the JobSet has long failed.
+func failed(j *batchv1.Job) *batchv1.JobCondition {
+	if c := jobCondition(j, batchv1.JobFailed); c != nil {
+		return c
+	}
+	if j == nil || j.Status.Active+ptr.Deref(j.Status.Terminating, 0) > 0 {
+		return nil
+	}
+	return jobCondition(j, batchv1.JobFailureTarget)
+}
+
 // job explains what the Job itself says. It runs after the pods, because a
 // pod's own failure tells more than the Job's count of failures.
 func (x *examiner) job(j *batchv1.Job) {
 	if jobCondition(j, batchv1.JobComplete) != nil {
 		return
 	}
-	if c := jobCondition(j, batchv1.JobFailed); c != nil {
+	if c := failed(j); c != nil {
 		x.jobFailed(j, c)
 		return
 	}
@@ -97,7 +109,7 @@ func jobSubject(j *batchv1.Job) string { return "Job " + j.Namespace + "/" + j.N
 
 // fate says in a sentence how the Job ended, for findings about its pods.
 func fate(j *batchv1.Job) string {
-	c := jobCondition(j, batchv1.JobFailed)
+	c := failed(j)
 	if c == nil {
 		return ""
 	}

@@ -53,10 +53,10 @@ func (x *examiner) pod(p *corev1.Pod) {
 // failure completes a draft about a pod that has failed or whose container
 // has: it is final when nobody will try again.
 func (x *examiner) failure(d draft, p *corev1.Pod, j *batchv1.Job) {
-	if jobCondition(j, batchv1.JobFailed) != nil {
+	if failed(j) != nil {
 		d.final, d.Certain = true, true
 		d.Happened = sentences(d.Happened, fate(j))
-		c := jobCondition(j, batchv1.JobFailed)
+		c := failed(j)
 		if c.Reason == batchv1.JobReasonDeadlineExceeded {
 			d.final = false
 		}
@@ -361,7 +361,11 @@ func worst(p *corev1.Pod) (*corev1.ContainerStatus, *corev1.ContainerStateTermin
 	look := func(ss []corev1.ContainerStatus, init bool) {
 		for i := range ss {
 			t := ss[i].State.Terminated
-			if t == nil || t.ExitCode == 0 && t.Reason != reasonOOM || stopped(p, t) {
+			if t != nil && stopped(p, t) {
+				// What it died of before counts: its tries were over, so it was stopped.
+				t = ss[i].LastTerminationState.Terminated
+			}
+			if t == nil || t.ExitCode == 0 && t.Reason != reasonOOM {
 				continue
 			}
 			if state == nil || t.Reason == reasonOOM && state.Reason != reasonOOM ||

@@ -79,7 +79,7 @@ func (x *examiner) waiting(p *corev1.Pod, j *batchv1.Job, s *corev1.ContainerSta
 	d.Count = 1
 	d.indexed = podIndex(p) != ""
 	d.key = workload(p) + "/" + d.key
-	if j != nil && jobCondition(j, batchv1.JobFailed) != nil && jobCondition(j, batchv1.JobFailed).Reason != batchv1.JobReasonDeadlineExceeded {
+	if j != nil && failed(j) != nil && failed(j).Reason != batchv1.JobReasonDeadlineExceeded {
 		d.rank = rankWaiting
 	}
 	x.add(d)

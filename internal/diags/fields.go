@@ -45,6 +45,17 @@ func (f *Fields) MadeBy(at path.Path) Fields {
 	return out
 }
 
+// Moved returns the entries at and below a field as those of another place.
+func (f *Fields) Moved(from, to []string) Fields {
+	var out Fields
+	for _, e := range f.entries {
+		if len(e.segments) >= len(from) && slices.Equal(e.segments[:len(from)], from) {
+			out.Add(e.attribute, append(slices.Clone(to), e.segments[len(from):]...)...)
+		}
+	}
+	return out
+}
+
 // Find returns the attribute that generated the field, judged by the longest
 // entry that is a prefix of segments.
 func (f *Fields) Find(segments []string) (path.Path, bool) {

@@ -30,6 +30,7 @@ var listKeys = map[string][]string{
 	"schedulingGates":           {"name"},
 	"conditions":                {"type"},
 	"replicatedJobs":            {"name"},
+	"runtimePatches":            {"manager"},
 	"ports":                     {"containerPort", "port", "protocol"},
 }
 

@@ -112,6 +112,9 @@ const defaultBackoffLimit = 6
 // isDefault reports whether the server would fill in value by itself at the
 // path at, whose holder is parent.
 func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
+	if k == TrainJob {
+		return isTrainJobDefault(at, value)
+	}
 	field, holder := last(at), ""
 	if len(at) > 1 {
 		holder = at[len(at)-2]
@@ -182,6 +185,28 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		return IsGenerated(field)
 	}
 	return false
+}
+
+// isTrainJobDefault is isDefault for a TrainJob, whose pods are patches: nothing is
+// filled in there. The time of a patch is its webhook's note.
+func isTrainJobDefault(at []string, value any) bool {
+	switch strings.Join(at, ".") {
+	case "spec.suspend":
+		return value == false
+	case "spec.managedBy":
+		return value == "trainer.kubeflow.org/trainjob-controller"
+	case "spec.runtimeRef.apiGroup":
+		return value == TrainJob.Group
+	case "spec.runtimeRef.kind":
+		return value == "ClusterTrainingRuntime"
+	}
+	if len(at) == 4 && at[1] == "runtimePatches" && at[3] == "time" {
+		return true
+	}
+	if len(at) == 3 && at[0] == "metadata" {
+		return IsGenerated(at[2])
+	}
+	return last(at) == "creationTimestamp"
 }
 
 // isServiceDefault reports whether the server fills in the value of a field of a

@@ -33,6 +33,7 @@ var (
 	ServiceMonitor        = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
 	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
 	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
+	TrainJob              = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "TrainJob", Resource: "trainjobs", Namespaced: true}
 	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
 )
 
@@ -55,6 +56,16 @@ var frozen = map[Kind][][]string{
 		{"spec", "network"},
 		{"spec", "successPolicy"},
 		{"spec", "failurePolicy"},
+		{"spec", "managedBy"},
+	},
+	// Kubeflow Trainer, the rules of its CRD; a patch can change only while the run is
+	// suspended, which is the business of queues.
+	TrainJob: {
+		{"spec", "runtimeRef"},
+		{"spec", "initializer"},
+		{"spec", "trainer"},
+		{"spec", "runtimePatches"},
+		{"spec", "activeDeadlineSeconds"},
 		{"spec", "managedBy"},
 	},
 	DaemonSet:             {{"spec", "selector"}},

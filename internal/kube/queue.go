@@ -3,6 +3,7 @@ package kube
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // QueueLabel puts an object into a queue of Kueue. From then on Kueue decides when
@@ -17,18 +18,31 @@ var (
 )
 
 // suspendable are the kinds that Kueue holds back by their field suspend.
-var suspendable = []string{Job.Kind, JobSet.Kind, "TrainJob"}
+var suspendable = []string{Job.Kind, JobSet.Kind, TrainJob.Kind}
 
-// JobSetUIDLabel is on the Jobs and the pods of a JobSet.
-const JobSetUIDLabel = "jobset.sigs.k8s.io/jobset-uid"
+// Labels on the Jobs and the pods of a JobSet. A TrainJob has its pods through a
+// JobSet of its own name.
+const (
+	JobSetUIDLabel     = "jobset.sigs.k8s.io/jobset-uid"
+	JobSetNameLabel    = "jobset.sigs.k8s.io/jobset-name"
+	ReplicatedJobLabel = "jobset.sigs.k8s.io/replicatedjob-name"
+)
 
-// JobsOf is the label selector of the Jobs that a JobSet makes; "" for other
-// objects.
+// TrainerNode is what Kubeflow Trainer calls the Job and the container that train.
+const TrainerNode = "node"
+
+// JobsOf is the label selector of the Jobs that a JobSet makes, or of the one that
+// trains for a TrainJob; "" for other objects.
 func JobsOf(o *Object) string {
-	if o == nil || o.GetKind() != JobSet.Kind {
+	switch {
+	case o == nil:
 		return ""
+	case o.GetKind() == JobSet.Kind:
+		return JobSetUIDLabel + "=" + string(o.GetUID())
+	case o.GetKind() == TrainJob.Kind:
+		return JobSetNameLabel + "=" + o.GetName() + "," + ReplicatedJobLabel + "=" + TrainerNode
 	}
-	return JobSetUIDLabel + "=" + string(o.GetUID())
+	return ""
 }
 
 // WorkloadOf is the label selector of the Workload that Kueue makes for an
@@ -45,7 +59,7 @@ func heldByQueue(o *Object) bool {
 	return o.GetLabels()[QueueLabel] != "" && slices.Contains(suspendable, o.GetKind())
 }
 
-// withoutQueue is an object without the field that its queue writes.
+// withoutQueue is an object without what its queue writes.
 func withoutQueue(o map[string]any) map[string]any {
 	if !heldByQueue(&Object{Object: o}) {
 		return o
@@ -56,6 +70,17 @@ func withoutQueue(o map[string]any) map[string]any {
 	}
 	out, slim := maps.Clone(o), maps.Clone(spec)
 	delete(slim, "suspend")
+	if patches, ok := slim["runtimePatches"].([]any); ok {
+		// A TrainJob is told there on which nodes its queue wants it.
+		patches = slices.DeleteFunc(slices.Clone(patches), func(p any) bool {
+			m, _ := p.(map[string]any)
+			manager, _ := m["manager"].(string)
+			return strings.HasPrefix(manager, "kueue.x-k8s.io/")
+		})
+		if slim["runtimePatches"] = patches; len(patches) == 0 {
+			delete(slim, "runtimePatches")
+		}
+	}
 	out["spec"] = slim
 	return out
 }

@@ -11,7 +11,10 @@ import (
 // somebody once declared on a live object and wanted does not say. Server
 // defaults, metadata and status are left out. Nil when nothing is left.
 func Residual(k Kind, live, wanted map[string]any) map[string]any {
-	live, wanted = withoutFollowers(withoutQueue(Declared(live, wanted))), withoutFollowers(wanted)
+	live = withoutQueue(Declared(live, wanted))
+	if k != TrainJob { // of which the server makes no requests
+		live, wanted = withoutFollowers(live), withoutFollowers(wanted)
+	}
 	out := map[string]any{}
 	for field, v := range live {
 		switch field {

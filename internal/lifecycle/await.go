@@ -128,7 +128,14 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 			target.Seen = evidence.Pods
 		}
 		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
-		evidence.Pods = w.current(ownPods(evidence.Pods, main.Name, w.uidOf(main)))
+		evidence.Pods = w.current(ownPods(evidence.Pods, main, w.uidOf(main)))
+		for i, p := range evidence.Pods {
+			for _, before := range pods {
+				if before.UID == p.UID {
+					evidence.Pods[i] = recallCrashes(p, before)
+				}
+			}
+		}
 	}
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})

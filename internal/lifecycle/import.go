@@ -86,11 +86,12 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 }
 
 // importable finds the object to import: where several engines make a resource,
-// the first kind that has one of that name.
+// the first kind that has one of that name which is nobody's. A TrainJob makes a
+// JobSet of its own name.
 func (r *Resource[M, P]) importable(ctx context.Context, client *kube.Client, ref kube.Ref) (kube.Ref, *kube.Object, error) {
 	live, err := client.Get(ctx, ref)
 	for _, k := range r.mains()[1:] {
-		if live != nil || err != nil {
+		if err != nil || live != nil && kube.Controlled(live) == nil {
 			break
 		}
 		if has, asked := client.Serves(ctx, k); asked != nil || !has {
@@ -98,8 +99,9 @@ func (r *Resource[M, P]) importable(ctx context.Context, client *kube.Client, re
 		}
 		other := ref
 		other.Kind = k
-		if live, err = client.Get(ctx, other); live != nil {
-			return other, live, err
+		found, asked := client.Get(ctx, other)
+		if err = asked; found != nil {
+			ref, live = other, found
 		}
 	}
 	return ref, live, err

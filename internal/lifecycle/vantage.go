@@ -103,7 +103,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	}
 	if v.pods != nil {
 		if objects, err := v.pods.Matching(v.selector); err == nil {
-			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.ref.Name, v.uid))
+			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.ref, v.uid))
 			v.recallPods(seen.Pods)
 		}
 	}
@@ -143,16 +143,39 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 	if v.ever == nil {
 		v.ever = map[types.UID]corev1.Pod{}
 	}
-	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid)
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref, v.uid)
 	for _, p := range append(departed, now...) {
-		v.ever[p.UID] = p
+		v.ever[p.UID] = recallCrashes(p, v.ever[p.UID])
 	}
+}
+
+// recallCrashes is a pod with what its containers died of before, where they have
+// been stopped since and only an earlier look at them tells.
+func recallCrashes(p, before corev1.Pod) corev1.Pod {
+	var statuses []corev1.ContainerStatus
+	for i, s := range p.Status.ContainerStatuses {
+		if s.State.Terminated == nil || s.LastTerminationState.Terminated != nil {
+			continue
+		}
+		for _, b := range before.Status.ContainerStatuses {
+			if b.Name == s.Name && b.LastTerminationState.Terminated != nil {
+				if statuses == nil {
+					statuses = slices.Clone(p.Status.ContainerStatuses)
+				}
+				statuses[i].LastTerminationState = b.LastTerminationState
+			}
+		}
+	}
+	if statuses != nil {
+		p.Status.ContainerStatuses = statuses
+	}
+	return p
 }
 
 // withDeparted adds the pods that have succeeded and are gone: what they
 // reported is still true when their Job is collected at once.
 func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
-	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref.Name, v.uid) {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref, v.uid) {
 		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
 		if p.Status.Phase == corev1.PodSucceeded && !present {
 			pods = append(pods, p)
@@ -177,7 +200,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	}
 	known := maps.Clone(v.ever)
 	fresh := map[types.UID]bool{}
-	seen.Pods = ownPods(podsOf(objects), v.ref.Name, v.uid)
+	seen.Pods = ownPods(podsOf(objects), v.ref, v.uid)
 	for _, p := range seen.Pods {
 		fresh[p.UID] = true
 	}
@@ -189,7 +212,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 		if err != nil {
 			return wait.Of(wait.Done, "", "", "")
 		}
-		pods := ownPods(podsOf(now), v.ref.Name, v.uid)
+		pods := ownPods(podsOf(now), v.ref, v.uid)
 		v.recallPods(pods)
 		behind := func(p corev1.Pod) bool {
 			_, known := known[p.UID]
@@ -266,18 +289,20 @@ func (v *vantage[M, P]) take(o *kube.Object) {
 	v.last, v.gone = o, false
 }
 
-// ownPods keeps the pods controlled by the object with that name and uid: an
-// earlier object of the same name may have left some. A Deployment has its pods
-// through ReplicaSets, whose names are its own and the hash that the pods bear.
-func ownPods(pods []corev1.Pod, name, uid string) []corev1.Pod {
+// ownPods keeps the pods controlled by the object with that uid: an earlier object
+// of the same name may have left some. A Deployment has its pods through
+// ReplicaSets, whose names are its own and the hash that the pods bear, a TrainJob
+// through a JobSet of its name.
+func ownPods(pods []corev1.Pod, ref kube.Ref, uid string) []corev1.Pod {
 	var out []corev1.Pod
 	for _, p := range pods {
 		mine := len(p.OwnerReferences) == 0
-		for _, ref := range p.OwnerReferences {
-			mine = mine || string(ref.UID) == uid ||
-				ref.Kind == kube.ReplicaSet.Kind && ref.Name == name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		for _, owner := range p.OwnerReferences {
+			mine = mine || string(owner.UID) == uid ||
+				owner.Kind == kube.ReplicaSet.Kind && owner.Name == ref.Name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 		}
 		mine = mine || uid != "" && p.Labels[kube.JobSetUIDLabel] == uid // of its Jobs
+		mine = mine || ref.Kind == kube.TrainJob && p.Labels[kube.JobSetNameLabel] == ref.Name
 		if mine {
 			out = append(out, p)
 		}

@@ -56,6 +56,7 @@ func Attribute(o Options) schema.Attribute {
 					"  - `tensorflow`: `TF_CONFIG` with all pods as workers, for `MultiWorkerMirroredStrategy`.\n" +
 					"  - `deepspeed`: as `torchrun`, and a list of hosts in `" + hostfilePath + "` for `deepspeed --no_ssh`.\n" +
 					"  - `mpi`: a list of hosts with slots in `" + hostfilePath + "`, and the variables by which Open MPI, Intel MPI and MPICH find it. Rank 0 runs `mpirun`, the others an SSH server; image or volumes bring the keys.\n\n" +
+					"  Schedules cannot have `deepspeed` and `mpi`: the hosts of a run are not known when its pod is written.\n\n" +
 					"  All but `none` get `" + hostsVariable + "`, the host names of all ranks with commas between, unless the program is elastic.",
 				Validators: []validator.String{stringvalidator.OneOf(LauncherNone, LauncherTorchrun, LauncherJAX, LauncherTensorFlow, LauncherDeepSpeed, LauncherMPI)},
 			},

@@ -19,15 +19,25 @@ const Root = "distributed"
 // given is what a configuration says of a gang and of what it must agree with;
 // any of it may be unknown.
 type given struct {
-	gang types.Object
+	setting Setting
+	gang    types.Object
 	// others are attributes beside the gang, by name.
 	others map[string]attr.Value
 }
 
+// Setting is what a resource has to do with a gang besides its attributes.
+type Setting struct {
+	// Runtime is whether a training runtime starts the program: launchers of ours
+	// make nothing then.
+	Runtime bool
+	// Scheduled is whether a CronJob names the Jobs: hosts are not known before.
+	Scheduled bool
+}
+
 // Validate checks what the configuration alone decides and no single attribute
 // does. It reports whether the configuration has a gang, or may have one.
-func Validate(ctx context.Context, c tfsdk.Config) (gang bool, ds diag.Diagnostics) {
-	g := given{others: map[string]attr.Value{}}
+func Validate(ctx context.Context, c tfsdk.Config, setting Setting) (gang bool, ds diag.Diagnostics) {
+	g := given{setting: setting, others: map[string]attr.Value{}}
 	ds.Append(c.GetAttribute(ctx, path.Root(Root), &g.gang)...)
 	if ds.HasError() || g.gang.IsNull() {
 		return false, ds
@@ -41,7 +51,9 @@ func Validate(ctx context.Context, c tfsdk.Config) (gang bool, ds diag.Diagnosti
 		return true, ds
 	}
 	ds.Append(g.instead()...)
-	ds.Append(g.launcher()...)
+	if !setting.Runtime {
+		ds.Append(g.launcher()...)
+	}
 	ds.Append(g.restart()...)
 	return true, ds
 }
@@ -113,6 +125,14 @@ func (g given) launcher() diag.Diagnostics {
 		ds.Append(diags.Message{
 			Summary:  fmt.Sprintf("%s does nothing with launcher %q", attribute, launcher),
 			Happened: happened, Do: do, At: path.Root(Root).AtName(attribute),
+		}.Error())
+	}
+	if g.setting.Scheduled && (launcher == LauncherDeepSpeed || launcher == LauncherMPI) {
+		ds.Append(diags.Message{
+			Summary:  fmt.Sprintf("launcher %q cannot be scheduled", launcher),
+			Happened: fmt.Sprintf("It starts from a list of hosts in %s, which is written into the pod. A CronJob names each of its runs anew, so the hosts are not known when its pod is written.", hostfilePath),
+			Do:       "Use launcher = \"torchrun\", which finds the others by one address (programs of DeepSpeed run under it too), or run it with mlk_training_job.",
+			At:       path.Root(Root).AtName("launcher"),
 		}.Error())
 	}
 	if launcher != LauncherTorchrun {

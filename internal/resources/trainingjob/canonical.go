@@ -113,9 +113,11 @@ func jsonText(v any) string {
 func frozenPatch(patch attr.Value) map[string]any {
 	tree, _ := canonical(patch, true).(map[string]any)
 	out := map[string]any{}
-	if set, named := tree[kube.JobSet.Kind]; named {
-		for _, at := range kube.JobSet.Frozen() {
-			pick(set, at, []string{kube.JobSet.Kind}, out)
+	for _, kind := range []kube.Kind{kube.JobSet, kube.TrainJob} {
+		if set, named := tree[kind.Kind]; named {
+			for _, at := range kind.Frozen() {
+				pick(set, at, []string{kind.Kind}, out)
+			}
 		}
 	}
 	job, named := tree[kube.Job.Kind]
@@ -233,6 +235,8 @@ func touchesFrozen(at path.Path) bool {
 	case kube.Job.Kind:
 	case kube.JobSet.Kind:
 		paths = kube.JobSet.Frozen()
+	case kube.TrainJob.Kind:
+		paths = kube.TrainJob.Frozen()
 	default:
 		return false
 	}

@@ -20,8 +20,9 @@ import (
 
 // The values of engine; engineJob is the default.
 const (
-	engineJob    = "job"
-	engineJobSet = "jobset"
+	engineJob      = "job"
+	engineJobSet   = "jobset"
+	engineKubeflow = "kubeflow"
 )
 
 // replicated is the name of the one Job in a JobSet of ours.
@@ -38,12 +39,26 @@ func engineMeant(v types.String) string {
 // jobSet reports whether the run is a JobSet.
 func (m *Model) jobSet() bool { return engineMeant(m.Engine) == engineJobSet }
 
+// kubeflow reports whether the run is a TrainJob.
+func (m *Model) kubeflow() bool { return engineMeant(m.Engine) == engineKubeflow }
+
 // mainKind is the kind of the run's main object.
 func mainKind(m *Model) kube.Kind {
-	if m.jobSet() {
+	switch {
+	case m.jobSet():
 		return kube.JobSet
+	case m.kubeflow():
+		return kube.TrainJob
 	}
 	return kube.Job
+}
+
+// podsAre is the label selector of the run's pods.
+func podsAre(m *Model) string {
+	if m.kubeflow() {
+		return kube.JobSetNameLabel + "=" + m.RunName.ValueString()
+	}
+	return batchv1.JobNameLabel + "=" + m.jobName()
 }
 
 // jobName is the name of the Job whose pods the run's are.
@@ -85,6 +100,15 @@ func (m *Model) wrap(spec *batchac.JobSpecApplyConfiguration) runtime.ApplyConfi
 // exist. Of a JobSet it is the first Job it makes, with the end that the JobSet
 // has seen. related may hold that Job.
 func runOf(live kube.Live, related []*kube.Object) (*batchv1.Job, error) {
+	if o := live[kube.TrainJob.Kind]; o != nil {
+		spec, err := trainJobSpecOf(o)
+		if err != nil {
+			return nil, err
+		}
+		job := spec.job(o)
+		job.Status = childStatus(related)
+		return job, ended(o, job)
+	}
 	set := live[kube.JobSet.Kind]
 	if set == nil {
 		return kube.Typed[batchv1.Job](live, kube.Job.Kind)
@@ -97,10 +121,7 @@ func runOf(live kube.Live, related []*kube.Object) (*batchv1.Job, error) {
 			return nil, fmt.Errorf("decode %s %s: %w", set.GetKind(), set.GetName(), err)
 		}
 	}
-	job.ObjectMeta = metav1.ObjectMeta{
-		Name: set.GetName(), Namespace: set.GetNamespace(), UID: set.GetUID(), Labels: set.GetLabels(), Annotations: set.GetAnnotations(),
-		CreationTimestamp: set.GetCreationTimestamp(), DeletionTimestamp: set.GetDeletionTimestamp(),
-	}
+	job.ObjectMeta = metaOf(set)
 	if v, ok, _ := unstructured.NestedBool(set.Object, "spec", "suspend"); ok {
 		job.Spec.Suspend = &v
 	}
@@ -109,6 +130,14 @@ func runOf(live kube.Live, related []*kube.Object) (*batchv1.Job, error) {
 	}
 	job.Status = childStatus(related)
 	return job, ended(set, job)
+}
+
+// metaOf is the metadata of an object, as far as a run is judged by it.
+func metaOf(o *kube.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: o.GetName(), Namespace: o.GetNamespace(), UID: o.GetUID(), Labels: o.GetLabels(), Annotations: o.GetAnnotations(),
+		CreationTimestamp: o.GetCreationTimestamp(), DeletionTimestamp: o.GetDeletionTimestamp(),
+	}
 }
 
 // childStatus is the status of the newest Job of a JobSet, but for its end.
@@ -134,7 +163,7 @@ func childStatus(related []*kube.Object) batchv1.JobStatus {
 	return status
 }
 
-// ended puts into the Job how its JobSet ended.
+// ended puts into the Job how its JobSet or TrainJob ended.
 func ended(set *kube.Object, job *batchv1.Job) error {
 	conditions, _, _ := unstructured.NestedSlice(set.Object, "status", "conditions")
 	for _, c := range conditions {
@@ -143,7 +172,7 @@ func ended(set *kube.Object, job *batchv1.Job) error {
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o, &got); err != nil {
 			return fmt.Errorf("decode the conditions of %s %s: %w", set.GetKind(), set.GetName(), err)
 		}
-		of, known := map[string]batchv1.JobConditionType{"Completed": batchv1.JobComplete, "Failed": batchv1.JobFailed}[got.Type]
+		of, known := map[string]batchv1.JobConditionType{"Completed": batchv1.JobComplete, "Complete": batchv1.JobComplete, "Failed": batchv1.JobFailed}[got.Type]
 		if !known || got.Status != metav1.ConditionTrue {
 			continue
 		}
@@ -157,14 +186,14 @@ func ended(set *kube.Object, job *batchv1.Job) error {
 	return nil
 }
 
-// frozenInJobSet are the attributes that no JobSet changes in place and that a
-// Job does: all it says of its Jobs is fixed.
-func frozenInJobSet() []string {
+// frozenInSet are the attributes that no JobSet and no TrainJob changes in place and
+// that a Job does: all they say of their Jobs is fixed.
+func frozenInSet() []string {
 	return []string{"parallelism", "backoff_limit", "max_failed_indexes", "active_deadline_seconds", "pod_replacement_policy"}
 }
 
-// inJobSet reports whether the inputs ask for a JobSet.
-func inJobSet(inputs map[string]attr.Value) bool {
+// inSet reports whether the inputs ask for a JobSet, or a TrainJob, which makes one.
+func inSet(inputs map[string]attr.Value) bool {
 	v, ok := inputs["engine"].(types.String)
-	return ok && engineMeant(v) == engineJobSet
+	return ok && engineMeant(v) != engineJob
 }

@@ -2,7 +2,6 @@ package trainingjob_test
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,21 +50,26 @@ func sentOf(t *testing.T, m *trainingjob.Model) []map[string]any {
 
 func TestDesiredJobSet(t *testing.T) {
 	t.Parallel()
+	golden(t, "testdata/jobset/gang.golden.yaml", modelOf(t, gangInJobSet(t)))
+}
+
+// golden compares what a model asks for with a file.
+func golden(t *testing.T, file string, m *trainingjob.Model) {
+	t.Helper()
 	var got []byte
-	for _, o := range sentOf(t, modelOf(t, gangInJobSet(t))) {
+	for _, o := range sentOf(t, m) {
 		text, err := yaml.Marshal(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(append(got, "---\n"...), text...)
 	}
-	golden := filepath.Join("testdata", "jobset", "gang.golden.yaml")
 	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
+		if err := os.WriteFile(file, got, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +160,7 @@ func TestNeeds(t *testing.T) {
 		"a Job by its name": {config{"engine": "job", "scheduling": nil}, nil},
 		"a JobSet":          {config{"scheduling": nil}, []string{"JobSet"}},
 		"both":              {config{}, []string{"JobSet", "LocalQueue"}},
+		"a TrainJob":        {config{"engine": "kubeflow", "scheduling": nil}, []string{"TrainJob"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,8 +23,15 @@ var resultType = types.MapType{ElemType: types.StringType}
 // rankZero is the rank that speaks for the run.
 const rankZero = 0
 
+// rankLauncher is that of the pod that starts an MPI program where it is in a Job
+// of its own: it comes before the others.
+const rankLauncher = -1
+
 // rank is the number of a pod of an indexed Job; false for other pods.
 func rank(p *corev1.Pod) (int, bool) {
+	if p.Labels[kube.ReplicatedJobLabel] == launcherJob {
+		return rankLauncher, true
+	}
 	text, ok := p.Annotations[batchv1.JobCompletionIndexAnnotation]
 	if !ok {
 		text = p.Labels[batchv1.JobCompletionIndexAnnotation]
@@ -168,7 +175,7 @@ func reports(main string, pods []*corev1.Pod, known types.Map) types.Map {
 	}
 	for n, of := range byRank {
 		if r, ok := reported(main, of); ok {
-			out[strconv.Itoa(n)] = r
+			out[strconv.Itoa(max(n, rankZero))] = r // that of a launcher is rank 0 to its program
 		}
 	}
 	if len(out) == 0 {
@@ -182,8 +189,12 @@ func zero(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	if mode := job.Spec.CompletionMode; mode == nil || *mode != batchv1.IndexedCompletion {
 		return pods
 	}
+	first := rankZero
+	if slices.ContainsFunc(pods, func(p *corev1.Pod) bool { n, ok := rank(p); return ok && n == rankLauncher }) {
+		first = rankLauncher
+	}
 	return slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool {
 		n, ok := rank(p)
-		return !ok || n != rankZero
+		return !ok || n != first
 	})
 }

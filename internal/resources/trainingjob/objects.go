@@ -21,8 +21,13 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
-// desired returns the Job of the run, and the Service of a gang.
+// desired returns the main object of the run, and the Service of a gang; a TrainJob
+// brings its own.
 func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+	if m.kubeflow() {
+		job, ds := m.trainJob()
+		return []runtime.ApplyConfiguration{job}, ds
+	}
 	template, ds := m.Model.Apply()
 	if ds.HasError() {
 		return nil, ds
@@ -44,6 +49,9 @@ func (m *Model) gang() distributed.Gang {
 
 // fields says which attribute made which field of the Job.
 func fields(m *Model) diags.Fields {
+	if m.kubeflow() {
+		return m.trainJobFields()
+	}
 	spec, main := m.jobSpecAt(), mainKind(m).Kind
 	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), spec...)
 	f.Merge(m.Fields(path.Empty(), append(slices.Clone(spec), "template")...), jobspec.Fields(path.Empty(), spec...), podspec.QueueField(path.Empty(), main))
@@ -63,6 +71,9 @@ func fields(m *Model) diags.Fields {
 // adopt turns a live Job into a model. Where prior is known, a default is stated
 // for what prior states.
 func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
+	if o := live[kube.TrainJob.Kind]; o != nil {
+		return adoptTrainJob(o, prior)
+	}
 	job, err := runOf(live, nil)
 	if err != nil || job == nil {
 		return &Model{}, undecodable(err)
@@ -85,20 +96,25 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 			m.PodLabels[k] = types.StringValue(v)
 		}
 	}
-	m.Name = types.StringValue(nameOf(job))
-	m.RunName = types.StringValue(job.Name)
 	if live[kube.JobSet.Kind] != nil {
 		m.Engine = types.StringValue(engineJobSet)
 	} else if prior != nil && !prior.Engine.IsNull() {
 		m.Engine = types.StringValue(engineJob)
 	}
+	m.adoptRun(job, prior)
+	return m, ds
+}
+
+// adoptRun fills what is told alike of a run on every engine.
+func (m *Model) adoptRun(job *batchv1.Job, prior *Model) {
+	m.Name = types.StringValue(nameOf(job))
+	m.RunName = types.StringValue(job.Name)
 	m.AdoptQueue(job.Labels)
 	// Whether a run in a queue is suspended is the queue's business.
 	if s := job.Spec.Suspend; s != nil && (*s && !queued(job) || prior != nil && !prior.Suspend.IsNull()) {
 		m.Suspend = types.BoolValue(*s)
 	}
 	m.Result, m.Results = types.MapNull(types.StringType), types.MapNull(resultType)
-	return m, ds
 }
 
 // adoptGang takes what a gang made out of the Job, and returns the gang. On

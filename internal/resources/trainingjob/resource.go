@@ -28,16 +28,17 @@ type Model struct {
 	podspec.Model
 	jobspec.Job
 
-	Distributed    *distributed.Model      `tfsdk:"distributed"`
-	Engine         types.String            `tfsdk:"engine"`
-	Suspend        types.Bool              `tfsdk:"suspend"`
-	KeepRuns       types.Int32             `tfsdk:"keep_runs"`
-	Triggers       map[string]types.String `tfsdk:"triggers"`
-	RunName        types.String            `tfsdk:"run_name"`
-	StartTime      types.String            `tfsdk:"start_time"`
-	CompletionTime types.String            `tfsdk:"completion_time"`
-	Result         types.Map               `tfsdk:"result"`
-	Results        types.Map               `tfsdk:"results"`
+	Distributed     *distributed.Model      `tfsdk:"distributed"`
+	Engine          types.String            `tfsdk:"engine"`
+	TrainingRuntime *TrainingRuntime        `tfsdk:"training_runtime"`
+	Suspend         types.Bool              `tfsdk:"suspend"`
+	KeepRuns        types.Int32             `tfsdk:"keep_runs"`
+	Triggers        map[string]types.String `tfsdk:"triggers"`
+	RunName         types.String            `tfsdk:"run_name"`
+	StartTime       types.String            `tfsdk:"start_time"`
+	CompletionTime  types.String            `tfsdk:"completion_time"`
+	Result          types.Map               `tfsdk:"result"`
+	Results         types.Map               `tfsdk:"results"`
 }
 
 // The levels of wait_for.
@@ -75,8 +76,8 @@ func Definition() lifecycle.Definition[Model] {
 		Type:    "training_job",
 		Noun:    "Training job",
 		Schema:  attributes,
-		Owns:    []kube.Kind{kube.Job, kube.JobSet, kube.Service},
-		Mains:   []kube.Kind{kube.Job, kube.JobSet},
+		Owns:    []kube.Kind{kube.Job, kube.JobSet, kube.TrainJob, kube.Service},
+		Mains:   []kube.Kind{kube.Job, kube.JobSet, kube.TrainJob},
 		Main:    mainKind,
 		Follows: []kube.Kind{kube.Service},
 		Desired: desired,
@@ -91,7 +92,7 @@ func Definition() lifecycle.Definition[Model] {
 		},
 		Replace:    replacing(),
 		ObjectName: func(m *Model) string { return m.RunName.ValueString() },
-		Pods:       func(m *Model) string { return "batch.kubernetes.io/job-name=" + m.jobName() },
+		Pods:       podsAre,
 		Beside: []lifecycle.Look[Model]{
 			{Kind: kube.QueuedWorkload, Selector: lifecycle.ByMain[Model](kube.WorkloadOf), Apart: true},
 			{Kind: kube.Job, Selector: lifecycle.ByMain[Model](kube.JobsOf), Apart: true},
@@ -99,6 +100,7 @@ func Definition() lifecycle.Definition[Model] {
 		PodTemplate: []string{"Job", "spec", "template"},
 		Trusts:      func(level string) bool { return level == levelCompleted },
 		Waits:       waits,
+		Refused:     refused,
 		Renew:       renew,
 		Validate:    validate,
 		Needs:       needs,
@@ -112,7 +114,7 @@ func Definition() lifecycle.Definition[Model] {
 // the pod, because the server never changes a Job's template, and triggers.
 // The attributes of judged, run_name and patch need a look at the value: see plan.
 func replacing() []path.Path {
-	out := []path.Path{path.Root("triggers")}
+	out := []path.Path{path.Root("triggers"), path.Root("training_runtime")}
 	for _, n := range append(jobspec.Frozen(), podspec.Names()...) {
 		out = append(out, path.Root(n))
 	}
@@ -120,7 +122,7 @@ func replacing() []path.Path {
 }
 
 func attributes() schema.Schema {
-	all := podspec.Attributes(podspec.Options{Changing: "Changing it makes a new run."})
+	all := podspec.Attributes(podspec.Options{ImageOptional: true, Changing: "Changing it makes a new run."})
 	maps.Copy(all, jobspec.Attributes(jobspec.Options{Frozen: "Changing it makes a new run.", InPlace: "Changed in place."}))
 	all[distributed.Root] = distributed.Attribute(distributed.Options{Frozen: "Changing it makes a new run.", InPlace: "Changed in place."})
 	maps.Copy(all, jobAttributes())
@@ -157,8 +159,25 @@ func jobAttributes() map[string]schema.Attribute {
 			Optional: true,
 			MarkdownDescription: "What runs the pods. `job` (default): a Kubernetes Job. `jobset`: a JobSet (`jobset.x-k8s.io/v1alpha2`) with one Job, `main`, for clusters whose queues and tools expect JobSets; " +
 				"it needs JobSet on the cluster, and all that concerns its Job makes a new run when it changes, `backoff_limit` and the number of nodes too. " +
-				"Attributes, status, waiting and explanations are the same. Changing it makes a new run.",
-			Validators: []validator.String{stringvalidator.OneOf(engineJob, engineJobSet)},
+				"`kubeflow`: a TrainJob (`trainer.kubeflow.org/v1alpha1`) of `training_runtime`, for teams whose runtimes are kept by a platform; it needs Kubeflow Trainer 2.3 or newer, and the container that trains is called `node`. " +
+				"Attributes, status, waiting and explanations are the same; what a TrainJob has no field for is refused at plan. Changing it makes a new run.",
+			Validators: []validator.String{stringvalidator.OneOf(engineJob, engineJobSet, engineKubeflow)},
+		},
+		"training_runtime": schema.SingleNestedAttribute{
+			Optional: true,
+			MarkdownDescription: "With `engine = \"kubeflow\"`: the runtime that the run is of. It brings the launcher, and whatever the attributes do not say. " +
+				"Default: that of `distributed.launcher` which comes with Kubeflow Trainer, `torch-distributed`, `jax-distributed` or `deepspeed-distributed`. Changing it makes a new run.",
+			Attributes: map[string]schema.Attribute{
+				"name": schema.StringAttribute{
+					Required: true, MarkdownDescription: "Name of the runtime. Changing it makes a new run.",
+					Validators: []validator.String{diags.DNSSubdomain()},
+				},
+				"kind": schema.StringAttribute{
+					Optional:            true,
+					MarkdownDescription: "`ClusterTrainingRuntime` (default), one of the cluster, or `TrainingRuntime`, one of the namespace. Changing it makes a new run.",
+					Validators:          []validator.String{stringvalidator.OneOf(runtimeOfCluster, runtimeOfNamespace)},
+				},
+			},
 		},
 		"triggers": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,

@@ -32,7 +32,7 @@ const hashLength = 8
 // makers are the attributes that make a run, besides name, run_name and the
 // part of patch that is about the same fields.
 func makers() []string {
-	return slices.Concat(podspec.Names(), jobspec.Frozen(), append(judged(), "triggers"))
+	return slices.Concat(podspec.Names(), jobspec.Frozen(), append(judged(), "triggers", "training_runtime"))
 }
 
 // judged are the makers of which only a look at the value tells whether they
@@ -59,8 +59,8 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 	if tree["engine"] == engineJob {
 		delete(tree, "engine")
 	}
-	if inJobSet(inputs) {
-		for _, n := range frozenInJobSet() {
+	if inSet(inputs) {
+		for _, n := range frozenInSet() {
 			if v := canonical(inputs[n], false); v != nil {
 				tree[n] = v
 			}
@@ -69,7 +69,7 @@ func runName(name string, inputs map[string]attr.Value) (string, error) {
 	if resizable(inputs) {
 		delete(tree, "completions")
 	}
-	if gang := distributed.Frozen(inputs[distributed.Root]); gang != nil && !inJobSet(inputs) {
+	if gang := distributed.Frozen(inputs[distributed.Root]); gang != nil && !inSet(inputs) {
 		tree[distributed.Root] = canonicalMap(gang, false)
 	}
 	if p := frozenPatch(inputs["patch"]); len(p) > 0 {
@@ -100,7 +100,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	}
 	names := append(makers(), "name", "run_name", "patch")
 	inputs := make(map[string]attr.Value, len(names))
-	for _, n := range append(slices.Clone(names), frozenInJobSet()...) {
+	for _, n := range append(slices.Clone(names), frozenInSet()...) {
 		var v attr.Value
 		p.Diagnostics.Append(p.Config.GetAttribute(ctx, path.Root(n), &v)...)
 		inputs[n] = v
@@ -108,8 +108,8 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	if p.Diagnostics.HasError() {
 		return
 	}
-	if inJobSet(inputs) {
-		names = append(names, frozenInJobSet()...)
+	if inSet(inputs) {
+		names = append(names, frozenInSet()...)
 	}
 	unknown := unknownInputs(names, inputs)
 	declared := !inputs["run_name"].IsNull()
@@ -164,8 +164,8 @@ func replaceByValue(ctx context.Context, p *lifecycle.Planning[Model], inputs ma
 			changed = true
 		}
 	}
-	if inJobSet(inputs) {
-		for _, n := range append(frozenInJobSet(), "completions", distributed.Root) {
+	if inSet(inputs) {
+		for _, n := range append(frozenInSet(), "completions", distributed.Root) {
 			if p.Changed(path.Root(n)) {
 				p.RequiresReplace.Append(path.Root(n))
 				changed = true

@@ -166,6 +166,14 @@ func podCondition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition
 func podsOf(job *batchv1.Job, pods []corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
 	for i := range pods {
+		if job.Kind == kube.TrainJob.Kind {
+			// Of its JobSet, which has its name; initializers are no ranks.
+			l := pods[i].Labels
+			if l[kube.JobSetNameLabel] == job.Name && (l[kube.ReplicatedJobLabel] == kube.TrainerNode || l[kube.ReplicatedJobLabel] == launcherJob) {
+				out = append(out, &pods[i])
+			}
+			continue
+		}
 		owner := metav1.GetControllerOf(&pods[i])
 		if owner == nil || owner.UID == job.UID || pods[i].Labels[kube.JobSetUIDLabel] == string(job.UID) {
 			out = append(out, &pods[i])
@@ -195,7 +203,10 @@ func lasts(m *Model, pods []*corev1.Pod, now time.Time) bool {
 
 // mainContainer is the container that trains.
 func mainContainer(m *Model) string {
-	if m.ContainerName.IsNull() {
+	switch {
+	case m.kubeflow():
+		return kube.TrainerNode
+	case m.ContainerName.IsNull():
 		return podspec.DefaultContainer
 	}
 	return m.ContainerName.ValueString()

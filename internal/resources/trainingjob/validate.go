@@ -23,10 +23,12 @@ import (
 // does.
 func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	ds := podspec.Validate(ctx, c)
-	gang, gds := distributed.Validate(ctx, c)
+	kubeflow, eds := validateEngine(ctx, c)
+	ds.Append(eds...)
+	gang, gds := distributed.Validate(ctx, c, distributed.Setting{Runtime: kubeflow})
 	ds.Append(gds...)
 	ds.Append(jobspec.Validate(ctx, c, gang)...)
-	if gang {
+	if gang || kubeflow {
 		ds.Append(validateHosts(ctx, c)...)
 	}
 	var keep, ttl types.Int32
@@ -108,6 +110,14 @@ func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 			Summary:  "This cluster has no JobSet API",
 			Happened: "engine = \"jobset\" needs " + kube.JobSet.APIVersion() + ", which this cluster does not serve.",
 			Do:       "Install JobSet (https://jobset.sigs.k8s.io); if this very configuration installs it, apply that part first, with -target. Or remove engine: a Job runs everywhere.",
+			At:       path.Root("engine"),
+		}})
+	}
+	if engine.ValueString() == engineKubeflow {
+		out = append(out, lifecycle.Need{Kind: kube.TrainJob, Missing: diags.Message{
+			Summary:  "This cluster has no TrainJob API",
+			Happened: "engine = \"kubeflow\" needs " + kube.TrainJob.APIVersion() + " of Kubeflow Trainer 2, which this cluster does not serve. The older Training Operator (PyTorchJob and others) is another API.",
+			Do:       "Install Kubeflow Trainer and its runtimes (https://trainer.kubeflow.org); if this very configuration installs it, apply that part first, with -target. Or use engine = \"jobset\", or remove engine: a Job runs everywhere.",
 			At:       path.Root("engine"),
 		}})
 	}

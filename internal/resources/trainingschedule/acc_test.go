@@ -222,6 +222,7 @@ func TestAccRefused(t *testing.T) {
 		"Schedule":       {`"0 25 * * *" is no schedule`, "above maximum (23)", "0 2 * * *"},
 		"Never":          {`The schedule "0 0 31 2 *" is never due`},
 		"Zone":           {`"Europe/Berln" is no time zone`, "IANA"},
+		"Hosts":          {`launcher "mpi" cannot be scheduled`, "the hosts are not known", "mlk_training_job"},
 		"ZoneInSchedule": {"The time zone stands in the schedule", "set time_zone"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -113,7 +113,7 @@ const neverDue = "It names a day that no month has."
 // does.
 func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	ds := podspec.Validate(ctx, c)
-	gang, gds := distributed.Validate(ctx, c)
+	gang, gds := distributed.Validate(ctx, c, distributed.Setting{Scheduled: true})
 	ds.Append(gds...)
 	ds.Append(jobspec.Validate(ctx, c, gang)...)
 	var schedule, name types.String

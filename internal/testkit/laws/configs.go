@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -20,6 +21,11 @@ import (
 // files of what they make.
 const configSuffix = ".config.yaml"
 
+// elsewhereSuffix ends the names of files of configurations that make kinds the
+// stand-in server does not know: they count as setting their attributes, and the
+// resource's own tests try them.
+const elsewhereSuffix = ".elsewhere.yaml"
+
 // minimal is the configuration every resource has: what is required, no more.
 const minimal = "minimal"
 
@@ -37,6 +43,13 @@ func Read(t testing.TB, root string, newResource func() resource.Resource) Subje
 	}
 	for _, f := range files {
 		s.Configs[strings.TrimSuffix(filepath.Base(f), configSuffix)] = load(t, f)
+	}
+	others, err := filepath.Glob(filepath.Join(s.Dir(root), "testdata", "desired", "*"+elsewhereSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range others {
+		s.elsewhere = append(s.elsewhere, load(t, f))
 	}
 	least, ok := s.Configs[minimal]
 	if !ok {
@@ -144,6 +157,11 @@ func (s Subject) attributes(t testing.TB) (map[string]string, map[string]map[str
 		set[name] = map[string]bool{}
 		look("", s.schemaOf(t).Attributes, []any{c}, set[name])
 	}
+	for i, c := range s.elsewhere {
+		name := fmt.Sprintf("elsewhere-%d", i)
+		set[name] = map[string]bool{}
+		look("", s.schemaOf(t).Attributes, []any{c}, set[name])
+	}
 	return all, set
 }
 
@@ -166,7 +184,7 @@ func (s Subject) Least(t testing.TB) Subject {
 		maps.Copy(covered, set[next])
 		next = ""
 		most := 0
-		for _, name := range slices.Sorted(maps.Keys(set)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Configs)) {
 			more := 0
 			for at := range set[name] {
 				if !covered[at] {
@@ -246,8 +264,10 @@ func (s Subject) mix(sch schema.Schema, random *rand.Rand) Config {
 			}
 		}
 		const oneIn = 3
-		// A patch fits the configuration it was written for.
-		if len(from) == 0 || at == "patch" || !a.IsRequired() && at != "wait_for" && random.IntN(oneIn) > 0 {
+		// A patch fits the configuration it was written for; without what the least one
+		// has, few are valid.
+		_, needed := s.Configs[minimal][at]
+		if len(from) == 0 || at == "patch" || !needed && !a.IsRequired() && at != "wait_for" && random.IntN(oneIn) > 0 {
 			continue
 		}
 		c[at] = thin(random, a, from[random.IntN(len(from))])

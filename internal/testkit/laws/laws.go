@@ -40,6 +40,8 @@ type Subject struct {
 
 	// shapes are the names of the configurations that came from blocks.
 	shapes []string
+	// elsewhere are configurations that make what the stand-in server does not know.
+	elsewhere []Config
 }
 
 // Tally counts what a run of the laws covered.

@@ -1,6 +1,7 @@
 // Command engines builds the controllers that the local cluster can run beside
 // itself, and writes what they need in the cluster, into bin/engines/<name>:
-// the program, crds.yaml and webhooks.yaml.
+// the program, crds.yaml, webhooks.yaml, and objects.yaml where installers bring
+// more.
 //
 // Each engine is pinned in a module of its own, internal/devcluster/engines/<name>,
 // because their versions of Kubernetes' modules differ. Their manifests come out
@@ -34,6 +35,8 @@ type recipe struct {
 	tags        string
 	crds        string
 	webhooks    string
+	// objects are files of what installers bring besides; "" for nothing.
+	objects string
 	// edits are made on a copy of the program's main.go: what the program fixes
 	// and a process beside others cannot have.
 	edits []edit
@@ -48,6 +51,20 @@ func recipes() map[string]recipe {
 			pkg:      "sigs.k8s.io/jobset",
 			crds:     "config/components/crd/bases/*.yaml",
 			webhooks: "config/components/webhook",
+		},
+		"kubeflow": {
+			module:   "github.com/kubeflow/trainer/v2",
+			pkg:      "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager",
+			crds:     "manifests/base/crds/trainer.*.yaml",
+			webhooks: "manifests/base/webhook",
+			objects:  "manifests/base/runtimes/*_distributed.yaml",
+			// Its configuration does not say where the certificates are, and the folder it
+			// looks into is one for all clusters of a machine.
+			edits: []edit{
+				{"\t\"os\"\n", "\t\"os\"\n\t\"path/filepath\"\n"},
+				{"\t\"sigs.k8s.io/controller-runtime/pkg/log/zap\"\n", "\t\"sigs.k8s.io/controller-runtime/pkg/log/zap\"\n\t\"sigs.k8s.io/controller-runtime/pkg/webhook\"\n"},
+				{"mgr, err := ctrl.NewManager(", "options.WebhookServer.(*webhook.DefaultServer).Options.CertDir = filepath.Dir(configFile)\n\tmgr, err := ctrl.NewManager("},
+			},
 		},
 		"kueue": {
 			module: "sigs.k8s.io/kueue",
@@ -117,6 +134,15 @@ func (r recipe) make(ctx context.Context, module, out string) error {
 	}
 	if err := os.WriteFile(filepath.Join(out, "crds.yaml"), crds, 0o600); err != nil {
 		return err
+	}
+	if r.objects != "" {
+		objects, err := together(filepath.Join(source, r.objects))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, "objects.yaml"), objects, 0o600); err != nil {
+			return err
+		}
 	}
 	webhooks, err := kustomize(filepath.Join(source, r.webhooks))
 	if err != nil {

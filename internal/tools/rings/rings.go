@@ -66,8 +66,9 @@ func rings() []ring {
 			name: "engines", takes: 5 * time.Minute, needsCLI: true, run: engines,
 			builds: map[string][]string{
 				".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"},
-				"internal/devcluster/engines/jobset": {"tool"},
-				"internal/devcluster/engines/kueue":  {"-tags=exclude_scheduler_library", "tool"},
+				"internal/devcluster/engines/jobset":   {"tool"},
+				"internal/devcluster/engines/kubeflow": {"tool"},
+				"internal/devcluster/engines/kueue":    {"-tags=exclude_scheduler_library", "tool"},
 			},
 		},
 	}
@@ -239,7 +240,7 @@ func unit(ctx context.Context, s site) result {
 // more than there are processors, because they mostly wait for the cluster.
 const acceptanceParallel = "8"
 
-// needEngines are the tests that want JobSet and Kueue on the cluster.
+// needEngines are the tests that want JobSet, Kubeflow Trainer and Kueue on the cluster.
 const needEngines = "^TestAccEngine"
 
 // needNodes are the tests that want real nodes: those of kindTests.
@@ -269,7 +270,7 @@ func engines(ctx context.Context, s site) (total result) {
 	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
 		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-run", needEngines, "./..."))
 	}
-	total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kueue"}, "-run", needEngines))
+	total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue"}, "-run", needEngines))
 	return total
 }
 

@@ -37,8 +37,8 @@ type Config struct {
 }
 
 // EngineNames are the engines a cluster can have, in the order in which they start:
-// Kueue looks at its start for the kinds it shall queue.
-var EngineNames = []string{"jobset", "kueue"}
+// Kubeflow Trainer looks at its start for JobSet, Kueue for the kinds it shall queue.
+var EngineNames = []string{"jobset", "kubeflow", "kueue"}
 
 // Pool is a number of equal nodes, named <pool>-0, <pool>-1 and so on.
 type Pool struct {
@@ -191,6 +191,9 @@ func (c Config) validate() error {
 		if !slices.Contains(EngineNames, e) {
 			errs = append(errs, fmt.Errorf("engines[%d]: %q is none of %s", i, e, strings.Join(EngineNames, ", ")))
 		}
+	}
+	if slices.Contains(c.Engines, "kubeflow") && !slices.Contains(c.Engines, "jobset") {
+		errs = append(errs, errors.New("engines: kubeflow needs jobset, of which its runs are made"))
 	}
 	for i, name := range c.CRDs {
 		for _, m := range validation.IsDNS1123Label(name) {

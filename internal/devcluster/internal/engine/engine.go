@@ -129,5 +129,8 @@ func (e Engine) frameworks() string {
 	if slices.Contains(e.beside, "jobset") {
 		kinds = append(kinds, "jobset.x-k8s.io/jobset")
 	}
+	if slices.Contains(e.beside, "kubeflow") {
+		kinds = append(kinds, "trainer.kubeflow.org/trainjob")
+	}
 	return strings.Join(kinds, ", ")
 }

@@ -61,7 +61,7 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where t
 // Every engine has a configuration that is whole and listens on this machine only.
 func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
-	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8})
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,14 +90,17 @@ func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines a
 			t.Errorf("%s: %+v", e.Name, c)
 		}
 		for _, file := range []string{"tls.crt", "tls.key"} {
-			if _, err := os.Stat(filepath.Join(c.Webhook.CertDir, file)); err != nil {
+			if dir := filepath.Dir(e.configuration()); c.Webhook.CertDir != "" && c.Webhook.CertDir != dir {
+				t.Errorf("%s: certificates in %s, its configuration in %s", e.Name, c.Webhook.CertDir, dir)
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(e.configuration()), file)); err != nil {
 				t.Errorf("%s: %v", e.Name, err)
 			}
 		}
 	}
-	raw, err := os.ReadFile(all[1].configuration())
-	if err != nil || !strings.Contains(string(raw), "[batch/job, jobset.x-k8s.io/jobset]") {
-		t.Errorf("Kueue beside JobSet does not queue JobSets: %v\n%s", err, raw)
+	raw, err := os.ReadFile(all[2].configuration())
+	if err != nil || !strings.Contains(string(raw), "[batch/job, jobset.x-k8s.io/jobset, trainer.kubeflow.org/trainjob]") {
+		t.Errorf("Kueue beside the others does not queue their runs: %v\n%s", err, raw)
 	}
 }
 

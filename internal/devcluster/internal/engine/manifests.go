@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,6 +26,8 @@ import (
 const (
 	crdsFile     = "crds.yaml"
 	webhooksFile = "webhooks.yaml"
+	// objectsFile is there only where installers bring more.
+	objectsFile = "objects.yaml"
 )
 
 // manager is who applies manifests, for the server's records.
@@ -41,6 +44,7 @@ var (
 		"CustomResourceDefinition":       crds,
 		"MutatingWebhookConfiguration":   {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
 		"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
+		"ClusterTrainingRuntime":         {Group: "trainer.kubeflow.org", Version: "v1alpha1", Resource: "clustertrainingruntimes"},
 	}
 )
 
@@ -124,6 +128,24 @@ func (e Engine) InstallWebhooks(ctx context.Context, client dynamic.Interface) e
 		if err := redirect(o, e.WebhookPort, authority); err != nil {
 			return err
 		}
+		if err := apply(ctx, client, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// InstallObjects makes what comes with the engine: the training runtimes of Kubeflow
+// Trainer. Its webhooks look at them.
+func (e Engine) InstallObjects(ctx context.Context, client dynamic.Interface) error {
+	objects, err := read(filepath.Join(e.built, objectsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
 		if err := apply(ctx, client, o); err != nil {
 			return err
 		}

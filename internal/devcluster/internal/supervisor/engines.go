@@ -46,7 +46,10 @@ func (c *cluster) startEngine(ctx context.Context, e engine.Engine) error {
 	if err := e.AwaitReady(ctx); err != nil {
 		return fmt.Errorf("%w; see %s", err, c.dir.Log(e.Name))
 	}
-	return e.InstallWebhooks(ctx, c.dynamic)
+	if err := e.InstallWebhooks(ctx, c.dynamic); err != nil {
+		return err
+	}
+	return e.InstallObjects(ctx, c.dynamic)
 }
 
 func (c *cluster) patiently(ctx context.Context, do func(context.Context) error) error {

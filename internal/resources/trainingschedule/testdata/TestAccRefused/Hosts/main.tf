@@ -1,0 +1,12 @@
+variable "namespace" {
+  type        = string
+  distributed = { nodes = 2, launcher = "mpi" }
+}
+
+resource "mlk_training_schedule" "nightly" {
+  name        = "nightly"
+  namespace   = var.namespace
+  schedule    = "0 2 * * *"
+  image       = "train:1"
+  distributed = { nodes = 2, launcher = "mpi" }
+}
