@@ -1,6 +1,5 @@
 variable "namespace" {
-  type        = string
-  distributed = { nodes = 2, launcher = "mpi" }
+  type = string
 }
 
 resource "mlk_training_schedule" "nightly" {
