@@ -6,6 +6,7 @@ package diagnose
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -235,7 +236,7 @@ func examine(e Evidence) []draft {
 		}
 	}
 	for i := range e.Pods {
-		x.pod(&e.Pods[i])
+		x.pod(x.alone(&e.Pods[i]))
 	}
 	held := workloads(e.Objects)
 	for _, w := range held {
@@ -369,6 +370,20 @@ func (x *examiner) jobOf(p *corev1.Pod) *batchv1.Job {
 		}
 	}
 	return nil
+}
+
+// alone is the pod without its number where it is the only one of an indexed Job:
+// a run of one pod has no ranks.
+func (x *examiner) alone(p *corev1.Pod) *corev1.Pod {
+	j := x.jobOf(p)
+	if j == nil || j.Spec.Completions == nil || *j.Spec.Completions != 1 || podIndex(p) == "" {
+		return p
+	}
+	out := *p
+	out.Annotations, out.Labels = maps.Clone(p.Annotations), maps.Clone(p.Labels)
+	delete(out.Annotations, batchv1.JobCompletionIndexAnnotation)
+	delete(out.Labels, batchv1.JobCompletionIndexAnnotation)
+	return &out
 }
 
 // podSubject names a pod, with its rank in an indexed Job.

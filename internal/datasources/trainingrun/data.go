@@ -92,7 +92,8 @@ func name(m *Model) string {
 
 func attributes() schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "How a training run is doing, or how it ended: the run of a `mlk_training_job` of this or another configuration, of a schedule, or any other Job.\n\n" +
+		MarkdownDescription: "How a training run is doing, or how it ended: the run of a `mlk_training_job` of this or another configuration, of a schedule, or any other Job. " +
+			"Of a JobSet or TrainJob its Job `main`, `launcher` or `node` is read, else the first.\n\n" +
 			"Name the run itself with `run_name`, or the training with `name` to get its newest run. A run that does not exist is an error. " +
 			"What is said of pods is about those that still exist: a Job's pods go with it after its TTL, and earlier tries may be deleted before.",
 		Attributes: map[string]schema.Attribute{
@@ -110,7 +111,7 @@ func attributes() schema.Schema {
 			},
 			"run_name": schema.StringAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Name of the run, which is the name of its Job: `run_name` of `mlk_training_job`. Exactly one of `name` and `run_name` is set; the other way round it is filled in.",
+				MarkdownDescription: "Name of the run, which is the name of its Job, JobSet or TrainJob: `run_name` of `mlk_training_job`. Exactly one of `name` and `run_name` is set; the other way round it is filled in.",
 				Validators:          []validator.String{diags.DNSSubdomain()},
 			},
 			"log_lines": schema.Int64Attribute{

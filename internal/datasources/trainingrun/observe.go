@@ -37,8 +37,8 @@ const (
 
 // observe fills the model from the Job of the run and its pods.
 func observe(m *Model, job *batchv1.Job, pods []*corev1.Pod, now time.Time) {
-	m.ID = types.StringValue(job.Namespace + "/" + job.Name)
-	m.RunName = types.StringValue(job.Name)
+	m.ID = types.StringValue(job.Namespace + "/" + runOf(job))
+	m.RunName = types.StringValue(runOf(job))
 	m.StartTime = moment(job.Status.StartTime)
 	m.Outcome, m.FinishTime = types.StringNull(), types.StringNull()
 	if c := condition(job, batchv1.JobComplete); c != nil {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -78,6 +78,13 @@ func find(ctx context.Context, q *lifecycle.Query, m *Model) (*kube.Object, diag
 		if o != nil || ds.HasError() {
 			return o, ds
 		}
+		jobs, ds := q.List(ctx, kube.Job, namespace, kube.JobSetNameLabel+"="+run)
+		if ds.HasError() {
+			return nil, ds
+		}
+		if o := leading(jobs); o != nil {
+			return o, nil
+		}
 		return nil, missing(ctx, q, m, path.Root("run_name"), nil)
 	}
 	jobs, ds := q.List(ctx, kube.Job, namespace, "")
@@ -88,21 +95,54 @@ func find(ctx context.Context, q *lifecycle.Query, m *Model) (*kube.Object, diag
 	if o == nil {
 		return nil, missing(ctx, q, m, path.Root("name"), jobs)
 	}
-	m.RunName = types.StringValue(o.GetName())
 	return o, ds
+}
+
+// runOf is the name of the run that a Job is of: that of its JobSet, or TrainJob,
+// which has the same name, where one made it.
+func runOf(o metav1.Object) string {
+	if set := o.GetLabels()[kube.JobSetNameLabel]; set != "" {
+		return set
+	}
+	return o.GetName()
+}
+
+// leaders are what the Job that speaks for a JobSet is called there: ours, the
+// launcher of an MPI runtime, the one that trains in others.
+var leaders = []string{"main", "launcher", kube.TrainerNode}
+
+// leading is the Job among those of one JobSet that speaks for it: of others'
+// JobSets the first; nil when there is none.
+func leading(jobs []*kube.Object) *kube.Object {
+	for _, name := range leaders {
+		for _, o := range jobs {
+			if o.GetLabels()[kube.ReplicatedJobLabel] == name {
+				return o
+			}
+		}
+	}
+	for _, o := range jobs {
+		if o.GetLabels()["jobset.sigs.k8s.io/job-global-index"] == "0" {
+			return o
+		}
+	}
+	return nil
 }
 
 // runHash is how mlk_training_job ends the names of its runs.
 var runHash = regexp.MustCompile(`^-[a-z2-7]{8}$`)
 
 // isRunOf reports whether a Job is a run of a training: made by
-// mlk_training_job under a name of its own making, kept by it, or made by a
-// schedule of that name.
+// mlk_training_job under a name of its own making, through a JobSet or TrainJob of
+// such a name too, kept by it, or made by a schedule of that name.
 func isRunOf(training string, o *kube.Object) bool {
 	if o.GetLabels()[lifecycle.KeptLabel] == training {
 		return true
 	}
-	rest, named := strings.CutPrefix(o.GetName(), training)
+	rest, named := strings.CutPrefix(runOf(o), training)
+	if named && runHash.MatchString(rest) && runOf(o) != o.GetName() {
+		return leading([]*kube.Object{o}) != nil
+	}
 	if by := o.GetAnnotations()[lifecycle.ResourceAnnotation]; named && runHash.MatchString(rest) && strings.HasPrefix(by, "training_job/") {
 		return true
 	}
@@ -185,7 +225,7 @@ func unknownRun(m *Model, at path.Path, jobs []*kube.Object) diags.Message {
 	jobs = slices.SortedFunc(slices.Values(jobs), func(a, b *kube.Object) int { return byAge(b, a) })
 	var names []string
 	for _, o := range jobs[:min(len(jobs), shownRuns)] {
-		names = append(names, o.GetName())
+		names = append(names, runOf(o))
 	}
 	msg.Happened += " The newest Jobs there: " + strings.Join(names, ", ") + "."
 	return msg
