@@ -48,7 +48,7 @@ func read(ctx context.Context, q *lifecycle.Query, m *Model) diag.Diagnostics {
 }
 
 // missing tells what could not be read.
-func (r *reader) missing(what string, null string, err error) {
+func (r *reader) missing(what, null string, err error) {
 	r.ds.Append(diags.Message{
 		Summary:  what + " of the cluster cannot be read",
 		Happened: fmt.Sprintf("%s: %s.", what, diagnose.Because(err)),
