@@ -32,7 +32,12 @@ var listKeys = map[string][]string{
 	"replicatedJobs":            {"name"},
 	"runtimePatches":            {"manager"},
 	"ports":                     {"containerPort", "port", "protocol"},
+	"metrics":                   {"type"}, // and a name: see metricKey
 }
+
+// wholeLists are those of listKeys that the server does not merge: they have an
+// order that means nothing, and a patch replaces them.
+var wholeLists = map[string]bool{"metrics": true}
 
 // quantityParents are the fields whose values (or whose entries' values) are
 // quantities, which the server writes in its own way.
@@ -47,6 +52,9 @@ func elementKey(field string, element any) string {
 	if !ok {
 		return ""
 	}
+	if field == "metrics" {
+		return metricKey(m)
+	}
 	var parts []string
 	for _, k := range listKeys[field] {
 		switch v, has := m[k]; {
@@ -54,6 +62,23 @@ func elementKey(field string, element any) string {
 			parts = append(parts, fmt.Sprint(v))
 		case k == "protocol":
 			parts = append(parts, "TCP") // the server's default, part of the key
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// metricKey tells the metrics of an autoscaler apart by type and name:
+// "Resource/cpu", "Pods/queue", "ContainerResource/main/cpu".
+func metricKey(metric map[string]any) string {
+	kind, _ := metric["type"].(string)
+	if kind == "" {
+		return ""
+	}
+	source, _ := metric[strings.ToLower(kind[:1])+kind[1:]].(map[string]any)
+	parts := []string{kind}
+	for _, at := range [][]string{{"describedObject", "kind"}, {"describedObject", "name"}, {"container"}, {"name"}, {"metric", "name"}} {
+		if v, ok := At(source, at...); ok {
+			parts = append(parts, fmt.Sprint(v))
 		}
 	}
 	return strings.Join(parts, "/")

@@ -38,6 +38,9 @@ func TestDrift(t *testing.T) {
 		"a leaf":                   {`{"spec":{"a":1,"b":2}}`, `{"spec":{"a":1,"b":3}}`, [][]string{{"spec", "b"}}},
 		"a leaf that is gone":      {`{"spec":{"a":1}}`, `{"spec":{}}`, [][]string{{"spec", "a"}}},
 		"a struct that is gone":    {`{"spec":{"a":{"b":1}}}`, `{"spec":{}}`, [][]string{{"spec", "a"}}},
+		"an empty entry is gone":   {`{"apiVersion":"batch/v1","kind":"Job","spec":{"template":{"metadata":{"annotations":{"a":""}}}}}`, `{"apiVersion":"batch/v1","kind":"Job","spec":{"template":{}}}`, [][]string{{"spec", "template", "metadata"}}},
+		"metrics in another order": {`{"metrics":[{"type":"Pods","pods":{"metric":{"name":"a"}}},{"type":"Resource","resource":{"name":"cpu"}}]}`, `{"metrics":[{"type":"Resource","resource":{"name":"cpu"}},{"type":"Pods","pods":{"metric":{"name":"a"}}}]}`, nil}, // pain 21
+		"a metric that is gone":    {`{"metrics":[{"type":"Resource","resource":{"name":"cpu"}}]}`, `{"metrics":[{"type":"Resource","resource":{"name":"memory"}}]}`, [][]string{{"metrics", "Resource/cpu"}}},
 		"all labels are gone":      {`{"metadata":{"labels":{"a":"1","b":"2"}}}`, `{"metadata":{}}`, [][]string{{"metadata", "labels"}}},
 		"another type":             {`{"a":{"b":1}}`, `{"a":"b"}`, [][]string{{"a"}}},
 		"a list became a string":   {`{"args":["x"]}`, `{"args":"x"}`, [][]string{{"args"}}},

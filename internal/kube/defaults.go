@@ -4,6 +4,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -68,6 +69,15 @@ var defaults = map[[2]string]any{
 	{"rollingUpdate", "partition"}:                          int64(0),
 	{"rollingUpdate", "maxUnavailable"}:                     int64(1),
 
+	{"spec", "minReplicas"}: int64(1),
+
+	// What the Gateway API's definitions fill in.
+	{"parentRefs", "group"}:   "gateway.networking.k8s.io",
+	{"parentRefs", "kind"}:    "Gateway",
+	{"backendRefs", "group"}:  "",
+	{"backendRefs", "kind"}:   "Service",
+	{"backendRefs", "weight"}: int64(1),
+
 	// What JobSet's webhook fills in.
 	{"replicatedJobs", "groupName"}:           "default",
 	{"replicatedJobs", "replicas"}:            int64(1),
@@ -120,7 +130,7 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		holder = at[len(at)-2]
 	}
 	// An element of a list stands between holder and field.
-	if len(at) > 2 && listKeys[at[len(at)-3]] != nil {
+	if _, err := strconv.Atoi(holder); len(at) > 2 && (err == nil || listKeys[at[len(at)-3]] != nil) {
 		holder = at[len(at)-3]
 	}
 	for _, h := range []string{holder, "*"} {

@@ -20,21 +20,25 @@ type Kind struct {
 
 // The kinds that mlk writes.
 var (
-	ConfigMap             = Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
-	CronJob               = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
-	DaemonSet             = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}
-	Deployment            = Kind{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Namespaced: true}
-	DeviceClass           = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass", Resource: "deviceclasses"}
-	Job                   = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
-	JobSet                = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
-	Pod                   = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
-	ResourceClaimTemplate = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
-	Service               = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
-	ServiceMonitor        = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
-	StatefulSet           = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
-	StorageClass          = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
-	TrainJob              = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "TrainJob", Resource: "trainjobs", Namespaced: true}
-	PersistentVolumeClaim = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
+	ConfigMap               = Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
+	CronJob                 = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
+	DaemonSet               = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}
+	Deployment              = Kind{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Namespaced: true}
+	DeviceClass             = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass", Resource: "deviceclasses"}
+	Job                     = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
+	JobSet                  = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
+	Pod                     = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
+	ResourceClaimTemplate   = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
+	Service                 = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
+	ServiceMonitor          = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
+	StatefulSet             = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
+	StorageClass            = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
+	TrainJob                = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "TrainJob", Resource: "trainjobs", Namespaced: true}
+	PersistentVolumeClaim   = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
+	HorizontalPodAutoscaler = Kind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler", Resource: "horizontalpodautoscalers", Namespaced: true}
+	HTTPRoute               = Kind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute", Resource: "httproutes", Namespaced: true}
+	Ingress                 = Kind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress", Resource: "ingresses", Namespaced: true}
+	PodDisruptionBudget     = Kind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget", Resource: "poddisruptionbudgets", Namespaced: true}
 )
 
 // frozen lists, by kind, the subtrees of an object that the server lets nobody
@@ -83,6 +87,13 @@ var frozen = map[Kind][][]string{
 // Frozen lists the subtrees of the kind's objects that nobody can change once
 // they exist. An update sends them as they were last applied.
 func (k Kind) Frozen() [][]string { return frozen[k] }
+
+// replicated lists, by kind, where the number of pods is. Others set it too, and
+// where nobody has the field any more the server takes it for 1.
+var replicated = map[Kind][]string{
+	Deployment:  {"spec", "replicas"},
+	StatefulSet: {"spec", "replicas"},
+}
 
 // GVR returns the resource the API server serves the kind under.
 func (k Kind) GVR() schema.GroupVersionResource {

@@ -57,8 +57,11 @@ func residual(k Kind, at []string, parent map[string]any, v, w any, has bool) (a
 		wl, ok := w.([]any)
 		field := last(at)
 		// Patches of other kinds are merged as plain JSON, where a list is one value.
-		if ok && keyed(field, x) && keyed(field, wl) && scheme.Scheme.Recognizes(k.GVK()) {
-			return residualList(k, at, x, wl)
+		if ok && keyed(field, x) && keyed(field, wl) {
+			if scheme.Scheme.Recognizes(k.GVK()) && !wholeLists[field] {
+				return residualList(k, at, x, wl)
+			}
+			wl = listInOrder(field, wl, x)
 		}
 		if ok && len(Drift(map[string]any{field: w}, map[string]any{field: v})) == 0 && !saysMore(k, at, x, wl) {
 			return nil, false

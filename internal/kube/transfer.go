@@ -3,8 +3,10 @@ package kube
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -66,6 +68,63 @@ func Take(live *Object, fields ...[]string) ([]byte, error) {
 		{"op": "replace", "path": "/metadata/managedFields", "value": append(rest, own)},
 		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
 	})
+}
+
+// LeaveReplicas returns the JSON patch after which Manager has no number of pods of
+// a live object any more, when wanted says none: it stays what it is, and the
+// next apply may leave it out. As the field's only owner, that apply would set it
+// back to 1. No value is written, so that nobody's is overwritten; nil when there
+// is nothing to do. The patch carries the resource version.
+func LeaveReplicas(k Kind, wanted, live *Object) ([]byte, error) {
+	at, ok := replicated[k]
+	if !ok {
+		return nil, nil
+	}
+	if _, said := At(wanted.Object, at...); said {
+		return nil, nil
+	}
+	entries := live.GetManagedFields()
+	for i, m := range entries {
+		if m.Manager != Manager || m.Operation != metav1.ManagedFieldsOperationApply || m.Subresource != "" || m.FieldsV1 == nil {
+			continue
+		}
+		mine := &fieldpath.Set{}
+		if err := mine.FromJSON(m.FieldsV1.GetRawReader()); err != nil {
+			return nil, fmt.Errorf("read the fields of %s: %w", m.Manager, err)
+		}
+		if !mine.Has(fieldPath(at)) {
+			return nil, nil
+		}
+		raw, err := mine.Difference(fieldpath.NewSet(fieldPath(at))).ToJSON()
+		if err != nil {
+			return nil, fmt.Errorf("write the fields of %s: %w", Manager, err)
+		}
+		entries[i].FieldsV1 = metav1.NewFieldsV1(string(raw))
+		return json.Marshal([]map[string]any{
+			{"op": "replace", "path": "/metadata/managedFields", "value": entries},
+			{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
+		})
+	}
+	return nil, nil
+}
+
+// WithoutReplicas is a live object without its number of pods, of a kind that has
+// one: where an autoscaler sets it, it is nothing that somebody has declared.
+func WithoutReplicas(k Kind, live *Object) *Object {
+	at, ok := replicated[k]
+	if !ok {
+		return live
+	}
+	out := live.DeepCopy()
+	unstructured.RemoveNestedField(out.Object, at...)
+	return out
+}
+
+// OnlyReplicas reports whether an apply was refused for the number of pods alone.
+func OnlyReplicas(k Kind, err error) bool {
+	at, ok := replicated[k]
+	conflicts := Conflicts(err)
+	return ok && len(conflicts) > 0 && !slices.ContainsFunc(conflicts, func(c Conflict) bool { return !slices.Equal(c.Field, at) })
 }
 
 // everything adds a value's place and those of all that is in it. A list is one.

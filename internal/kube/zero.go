@@ -16,7 +16,8 @@ func keepsZero(o map[string]any, at []string) bool {
 	kind, _ := o["kind"].(string)
 	typed, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(version, kind))
 	if err != nil {
-		return false
+		const label = 3 // of a custom resource only labels and annotations are known
+		return len(at) == label && at[0] == "metadata"
 	}
 	typ, keeps := reflect.TypeOf(typed).Elem(), false
 	for _, segment := range at {

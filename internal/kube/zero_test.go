@@ -34,6 +34,11 @@ func TestDriftOfZeros(t *testing.T) {
 			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"labels": map[string]any{"b": "x"}}},
 			[][]string{{"metadata", "labels", "a"}},
 		},
+		"a label without a value of a custom resource": {
+			map[string]any{"apiVersion": "example.com/v1", "kind": "Thing", "metadata": map[string]any{"labels": map[string]any{"a": "", "b": "x"}}},
+			map[string]any{"apiVersion": "example.com/v1", "kind": "Thing", "metadata": map[string]any{"labels": map[string]any{"b": "x"}}},
+			[][]string{{"metadata", "labels", "a"}},
+		},
 		"the only label, without a value": {
 			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"labels": map[string]any{"a": ""}}},
 			map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{}},

@@ -88,11 +88,17 @@ type Definition[M any] struct {
 	// Beside are the objects of others that Ready and Observe look at: those that
 	// the cluster makes of the resource's own, the Workload of a queue.
 	Beside []Look[M]
+	// Scalers are the owned kinds that set the number of pods of others. One that is
+	// no longer asked for goes before anything else is written.
+	Scalers []kube.Kind
 	// Outdated reports whether a pod is of an earlier revision of the main object:
 	// what is wrong with it does not end a wait.
 	Outdated func(seen Seen, p *corev1.Pod) bool
 	// Serving says what goes on working after an update that failed; "" for nothing.
 	Serving func(m *M, seen Seen) string
+	// Rollback reports whether an update that fails is to be taken back: what the
+	// state before asked for is applied again.
+	Rollback func(m *M) bool
 	// Moving are the computed attributes that an update may change as it does
 	// status, and that are not known before.
 	Moving []string

@@ -216,6 +216,9 @@ func (r *Resource[M, P]) understand(ctx context.Context, ref kube.Ref, all kube.
 	tree := map[string]any{}
 	for _, w := range want {
 		if o := all[w.key]; o != nil {
+			if r.scaler(want) {
+				o = kube.WithoutReplicas(w.ref.Kind, o)
+			}
 			rest := kube.Residual(w.ref.Kind, o.Object, w.obj.Object)
 			if metadata := otherwise(o, w.obj); metadata != nil && w.ref != ref {
 				if rest == nil {

@@ -109,11 +109,16 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		r.vanished(ctx, client, P(m), &mem, s, resp)
 		return
 	}
+	var leftovers []kube.Ref
+	if mem.lost {
+		leftovers = r.leftovers(ctx, client, live[r.mainOf(ctx, req.State, mem)], mem)
+	}
 	raw, ds := r.restated(ctx, client, s, req.State.Raw, m, &mem, refs, live)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	mem.Pending = mem.Pending || len(leftovers) > 0 // the next update makes them asked for, or gone
 	resp.State.Raw = raw
 	resp.Diagnostics.Append(r.noticed(ctx, s, raw)...)
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)

@@ -117,6 +117,8 @@ func (t telling[M, P]) stands() string {
 		out = "The object is left as it is and recorded in the state (on_failure = \"keep\"); the next plan waits for it again."
 	case t.w.creating:
 		return "The object exists and is recorded in the state. " + tainted(t.w.r.address())
+	case t.w.takesBack():
+		out = "What was there before is being put back (on_failed_rollout = \"rollback\"); the next plan shows the change again."
 	default:
 		out = "The object exists and is recorded in the state; the next plan waits for it again."
 	}

@@ -86,6 +86,9 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		note: func() { resp.Diagnostics.Append(mem.store(ctx, resp.Private)...) },
 	}
 	old := mem.refs(r.def.Owns)
+	if mem.Pending {
+		old = append(old, r.leftovers(ctx, client, want[0].obj, mem)...)
+	}
 	waits := mem.Pending || r.def.Waits == nil || r.def.Waits(prior, model)
 	if remake != nil {
 		if ds := w.recast(ctx, remake); ds.HasError() {
@@ -93,7 +96,9 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 			return // the prior state stands
 		}
 	}
-	ds = w.apply(ctx)
+	if ds = w.dismiss(ctx, P(prior), old); !ds.HasError() {
+		ds.Append(w.apply(ctx)...)
+	}
 	resp.Diagnostics.Append(ds...)
 	if ds.HasError() {
 		return // the prior state stands
@@ -104,6 +109,10 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 	case resp.Diagnostics.HasError() || ctx.Err() != nil && (len(resp.Diagnostics) > 0 || !waits):
 	case waits: // also when ctx has just ended: somebody must say that nobody waited
 		resp.Diagnostics.Append(w.await(ctx)...)
+		if resp.Diagnostics.HasError() && w.takesBack() {
+			resp.Diagnostics.Append(w.rollback(ctx, prior, req.State.Raw)...)
+			return
+		}
 	default:
 		mem.Pending = false
 		w.seen = r.look(ctx, client, m, w.live)
@@ -179,6 +188,10 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			if err != nil {
 				return nil, nil, r.failed(m, w, "take over fields of", err, "Nothing was changed.").diagnostics()
 			}
+		}
+		live, err = r.reowned(ctx, client, w.ref, live, func(live *kube.Object) ([]byte, error) { return kube.LeaveReplicas(w.ref.Kind, w.obj, live) })
+		if err != nil {
+			return nil, nil, r.failed(m, w, "leave the number of pods of", err, "Nothing was changed.").diagnostics()
 		}
 		if i > 0 || remake == nil {
 			kube.AsWritten(w.obj, live)

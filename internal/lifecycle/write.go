@@ -44,6 +44,8 @@ type writer[M any, P based[M]] struct {
 	save func(State)
 	note func()
 
+	// unscaled is set when an autoscaler has just gone: see dismiss.
+	unscaled bool
 	// unpruned are objects that are no longer asked for and still exist.
 	unpruned []kube.Ref
 	wrote    bool
@@ -68,8 +70,8 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		}
 		options := kube.ApplyOptions{Force: m.Base().ForceConflicts.ValueBool(), Strict: true}
 		live, _, err := w.client.Apply(ctx, o.ref.Kind, sent, options)
-		if kube.OnlyHandover(err) {
-			options.Force = true // the fields are ours: it held them for us
+		if w.overcome(o.ref.Kind, err) {
+			options.Force = true // the fields are ours: others held them for us
 			live, _, err = w.client.Apply(ctx, o.ref.Kind, sent, options)
 		}
 		if err == nil {

@@ -62,7 +62,8 @@ type realServer struct {
 
 // served are the kinds the server was asked about, with their resources.
 var served = map[string]string{
-	"CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments", "Job": "jobs", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
+	"CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments", "HorizontalPodAutoscaler": "horizontalpodautoscalers", "Ingress": "ingresses", "Job": "jobs",
+	"PodDisruptionBudget": "poddisruptionbudgets", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
 	"DeviceClass": "deviceclasses", "ResourceClaimTemplate": "resourceclaimtemplates",
 	"Service": "services", "StatefulSet": "statefulsets", "StorageClass": "storageclasses",
 }

@@ -35,6 +35,7 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	m.Selector = adoptSelector(d, m, like)
 	adoptPod(m, d, prior)
 	m.Replicas = stated(d.Spec.Replicas, 1, like.Replicas)
+	ds.Append(adoptSatellites(m, live, prior)...)
 	m.Rollout = adoptRollout(&d.Spec, like)
 	if prior == nil {
 		m.Service = adoptService(m, beside)

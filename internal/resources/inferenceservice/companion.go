@@ -15,12 +15,15 @@ import (
 )
 
 // companion finds, among all objects of a kind in the namespace, the one that
-// belongs to an imported Deployment: the Service that leads to its pods. Of
-// several it takes the one of the same name, else one that has an address.
+// belongs to an imported Deployment: the Service that leads to its pods, the
+// autoscaler that scales it. Of several Services it takes the one of the same name, else one that has an address.
 func companion(main *kube.Object, k kube.Kind, all []*kube.Object) *kube.Object {
 	d, err := kube.Typed[appsv1.Deployment](kube.Live{"": main}, "")
-	if err != nil || d == nil || k != kube.Service {
+	if err != nil || d == nil {
 		return nil
+	}
+	if k != kube.Service {
+		return satelliteOf(d, k, all)
 	}
 	found := slices.DeleteFunc(slices.Clone(all), func(o *kube.Object) bool {
 		s, err := kube.Typed[corev1.Service](kube.Live{"": o}, "")

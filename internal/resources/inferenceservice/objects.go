@@ -50,7 +50,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if s := service(m, &pod); s != nil {
 		out = append(out, s)
 	}
-	return out, ds
+	return append(out, satellites(m)...), ds
 }
 
 // selectorOf are the labels by which the Deployment knows its pods.
@@ -183,7 +183,7 @@ func fields(m *Model) diags.Fields {
 	f.Add(rolloutPath.AtName("strategy"), d, "spec", "strategy")
 	f.Add(rolloutPath.AtName("max_surge"), d, "spec", "strategy", "rollingUpdate", "maxSurge")
 	f.Add(rolloutPath.AtName("max_unavailable"), d, "spec", "strategy", "rollingUpdate", "maxUnavailable")
-	f.Merge(serviceFields(m, &pod))
+	f.Merge(serviceFields(m, &pod), satelliteFields(m))
 	return f
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/autoscaling"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -27,6 +28,11 @@ type Model struct {
 	Selector        map[string]types.String `tfsdk:"selector"`
 	Service         *Service                `tfsdk:"service"`
 	Rollout         *Rollout                `tfsdk:"rollout"`
+	OnFailedRollout types.String            `tfsdk:"on_failed_rollout"`
+	Autoscaling     *autoscaling.Model      `tfsdk:"autoscaling"`
+	Budget          *Budget                 `tfsdk:"disruption_budget"`
+	Ingress         *Ingress                `tfsdk:"ingress"`
+	Route           *Route                  `tfsdk:"route"`
 	RestartOn       map[string]types.String `tfsdk:"restart_on"`
 	StartupBudget   types.String            `tfsdk:"startup_budget"`
 	URL             types.String            `tfsdk:"url"`
@@ -78,6 +84,7 @@ var (
 	servicePath  = path.Root("service")
 	rolloutPath  = path.Root("rollout")
 	budgetPath   = path.Root("startup_budget")
+	scalingPath  = path.Root("autoscaling")
 	restartPath  = path.Root("restart_on")
 	runtimePath  = path.Root("runtime")
 	modelPath    = path.Root("model")
@@ -92,7 +99,7 @@ func Definition() lifecycle.Definition[Model] {
 		Type:     "inference_service",
 		Noun:     "Inference service",
 		Schema:   attributes,
-		Owns:     []kube.Kind{kube.Deployment, kube.Service},
+		Owns:     []kube.Kind{kube.Deployment, kube.Service, kube.HorizontalPodAutoscaler, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
 		Desired:  desired,
 		Fields:   fields,
 		Adopt:    adopt,
@@ -102,12 +109,14 @@ func Definition() lifecycle.Definition[Model] {
 		Timeouts: lifecycle.Timeouts{Create: readyTimeout, Update: readyTimeout, Delete: deleteTimeout},
 		Replace:  []path.Path{selectorPath},
 		Pods:     selector,
+		Scalers:  []kube.Kind{kube.HorizontalPodAutoscaler},
 		Beside: []lifecycle.Look[Model]{
 			{Kind: kube.ReplicaSet, Selector: ofRevisions, Controlled: true},
 			{Kind: kube.EndpointSlice, Selector: ofEndpoints},
 		},
 		Outdated:    outdated,
 		Serving:     serving,
+		Rollback:    func(m *Model) bool { return m.OnFailedRollout.ValueString() == rollbackFailed },
 		Derived:     map[string]func(*Model) attr.Value{"preset": preset, "url": func(m *Model) attr.Value { return url(m) }},
 		Moving:      []string{"ready_replicas", "current_replicas"},
 		PodTemplate: []string{kube.Deployment.Kind, "spec", "template"},
@@ -115,6 +124,7 @@ func Definition() lifecycle.Definition[Model] {
 		Takes:       takes,
 		Waits:       waits,
 		Validate:    validate,
+		Needs:       needs,
 		Plan:        plan,
 	}
 }

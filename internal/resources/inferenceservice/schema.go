@@ -42,6 +42,7 @@ func attributes() schema.Schema {
 	maps.Copy(all, presetAttributes())
 	all["service"] = serviceAttribute()
 	all["rollout"] = rolloutAttribute()
+	maps.Copy(all, satelliteAttributes())
 	return schema.Schema{
 		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by.\n\n" +
 			"With `wait_for = \"ready\"` an apply ends when all pods are of the new revision and ready, and the Service has one of them to send requests to. " +
@@ -55,7 +56,7 @@ func ownAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"replicas": schema.Int32Attribute{
 			Optional:            true,
-			MarkdownDescription: "How many pods there are; `0` stops all of them. Default: 1 at first, and then whatever an autoscaler or somebody sets. Changed in place.",
+			MarkdownDescription: "How many pods there are; `0` stops all of them. Default: 1 at first, and then whatever an autoscaler or somebody sets. Not with `autoscaling`. Changed in place; removing it leaves the pods there are.",
 			Validators:          []validator.Int32{int32validator.AtLeast(0)},
 		},
 		"selector": schema.MapAttribute{
@@ -79,7 +80,7 @@ func ownAttributes() map[string]schema.Attribute {
 		},
 		"url": schema.StringAttribute{
 			Computed:            true,
-			MarkdownDescription: "Where the service is reached inside the cluster, as `http://<service>.<namespace>.svc:<port>`, at its port called `http`, or else its lowest; null without a Service. Known at plan.",
+			MarkdownDescription: "Where the service is reached: the host of `route` or `ingress`, with its path, where they name one; else inside the cluster, as `http://<service>.<namespace>.svc:<port>`, at its port called `http`, or else its lowest. Null without a Service. Known at plan.",
 		},
 		"ready_replicas": schema.Int32Attribute{
 			Computed: true, MarkdownDescription: "How many pods were ready when last looked at, of all revisions.",

@@ -103,14 +103,14 @@ func ports(s Service, pod *podspec.Model) []port {
 	}
 	switch {
 	case !s.TargetPort.IsNull():
-		one.target = target(s.TargetPort.ValueString())
+		one.target = portTarget(s.TargetPort.ValueString())
 	case len(out) == 1 && out[0].number != one.number:
-		one.target = target(strconv.Itoa(int(out[0].number)))
+		one.target = portTarget(strconv.Itoa(int(out[0].number)))
 	}
 	return []port{one}
 }
 
-func target(s string) *intstr.IntOrString {
+func portTarget(s string) *intstr.IntOrString {
 	t := intstr.Parse(s)
 	return &t
 }
@@ -118,17 +118,18 @@ func target(s string) *intstr.IntOrString {
 // portHTTP is the port that is preferred in url.
 const portHTTP = "http"
 
-// url is where the service is reached inside the cluster; null without a Service,
-// or without a port.
+// url is where the service is reached: by the address of route or ingress, where
+// they have one, else inside the cluster; null without a Service, or a port.
 func url(m *Model) types.String {
 	pod := effective(m)
-	all := ports(m.given(), &pod)
-	if !m.serves() || len(all) == 0 {
+	at, ok := frontPort(m, &pod)
+	switch {
+	case !ok:
 		return types.StringNull()
-	}
-	at := all[0]
-	if i := slices.IndexFunc(all, func(p port) bool { return p.name == portHTTP }); i >= 0 {
-		at = all[i]
+	case m.Route != nil && !m.Route.address().IsNull():
+		return m.Route.address()
+	case m.Ingress != nil && !m.Ingress.address().IsNull():
+		return m.Ingress.address()
 	}
 	number := at.number
 	if m.given().Headless.ValueBool() && at.target != nil {

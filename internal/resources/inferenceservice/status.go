@@ -26,6 +26,7 @@ const (
 	phaseProgressing = "Progressing"
 	phaseReady       = "Ready"
 	phaseStopped     = "Stopped"
+	phaseIdle        = "Idle"
 	phaseFailed      = "Failed"
 )
 
@@ -68,6 +69,10 @@ func look(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) wait.Verdict {
 	told := fmt.Sprintf("%d of %d pods are ready, %d of this revision", s.ReadyReplicas, want, s.UpdatedReplicas)
 	complete := s.UpdatedReplicas == want && s.Replicas == want && s.AvailableReplicas == want
 	switch progress := conditionOf(d, appsv1.DeploymentProgressing); {
+	case m.Autoscaling != nil && want < m.Autoscaling.Least():
+		return wait.Of(wait.Progressing, phaseProgressing, "", fmt.Sprintf("The autoscaler has not raised the number of pods from %d to its least yet, %d", want, m.Autoscaling.Least()))
+	case complete && want == 0 && m.Autoscaling != nil:
+		return wait.Of(wait.Done, phaseIdle, "", "The autoscaler keeps no pod at the moment")
 	case complete && want == 0:
 		return wait.Of(wait.Done, phaseStopped, "", "The service is asked to have no pods")
 	case complete && !steady(m, d, seen):
@@ -75,7 +80,8 @@ func look(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) wait.Verdict {
 	case complete && !answers(m, seen):
 		return wait.Of(wait.Progressing, phaseProgressing, "NoEndpoints", "All pods are ready, and the Service leads to none of them yet")
 	case complete:
-		return wait.Of(wait.Done, phaseReady, "", fmt.Sprintf("%d of %d pods are ready", s.ReadyReplicas, want))
+		reason, trouble := routeTrouble(seen.Live)
+		return wait.Of(wait.Done, phaseReady, reason, fmt.Sprintf("%d of %d pods are ready", s.ReadyReplicas, want)+trouble+scalingTrouble(seen.Live))
 	case progress != nil && progress.Reason == deadlineExceeded:
 		return wait.Of(wait.Failed, phaseFailed, progress.Reason, told+": the rollout has made no progress for longer than its deadline")
 	default:

@@ -87,6 +87,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	if ds.HasError() {
 		return ds
 	}
+	ds.Append(validateSatellites(ctx, c)...)
 	for _, m := range slices.Concat(in.rolloutTroubles(), in.serviceTroubles(), in.budgetTroubles(), in.modelTroubles()) {
 		ds.Append(m.Error())
 	}
@@ -199,6 +200,7 @@ func plan(_ context.Context, p *lifecycle.Planning[Model]) {
 	if p.Destroy || p.Wanted == nil {
 		return
 	}
+	planSatellites(p)
 	if p.Prior != nil && p.Prior.serves() && p.Wanted.serves() && serviceName(p.Prior) == serviceName(p.Wanted) &&
 		p.Prior.given().Headless.ValueBool() != p.Wanted.given().Headless.ValueBool() {
 		p.RequiresReplace.Append(servicePath.AtName("headless"))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -64,6 +65,8 @@ func defaultsOf(p any) {
 		deploymentDefaults(o)
 	case *appsv1.StatefulSet:
 		setDefaults(o)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		scalerDefaults(o)
 	case *corev1.Service:
 		serviceDefaults(o)
 	case *corev1.Pod:
@@ -199,6 +202,42 @@ func daemonDefaults(o *appsv1.DaemonSet) {
 		}
 		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
 		fill(&o.Spec.UpdateStrategy.RollingUpdate.MaxSurge, ptr.To(intstr.FromInt32(0)))
+	}
+}
+
+func scalerDefaults(o *autoscalingv2.HorizontalPodAutoscaler) {
+	fill(&o.Spec.MinReplicas, ptr.To[int32](1))
+	if len(o.Spec.Metrics) == 0 {
+		o.Spec.Metrics = []autoscalingv2.MetricSpec{{
+			Type: autoscalingv2.ResourceMetricSourceType,
+			Resource: &autoscalingv2.ResourceMetricSource{
+				Name:   corev1.ResourceCPU,
+				Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: ptr.To[int32](80)},
+			},
+		}}
+	}
+	b := o.Spec.Behavior
+	if b == nil {
+		return
+	}
+	all := autoscalingv2.HPAScalingPolicy{Type: autoscalingv2.PercentScalingPolicy, Value: 100, PeriodSeconds: 15}
+	for _, d := range []struct {
+		rules    **autoscalingv2.HPAScalingRules
+		window   *int32
+		policies []autoscalingv2.HPAScalingPolicy
+	}{
+		{&b.ScaleUp, ptr.To[int32](0), []autoscalingv2.HPAScalingPolicy{{Type: autoscalingv2.PodsScalingPolicy, Value: 4, PeriodSeconds: 15}, all}},
+		{&b.ScaleDown, nil, []autoscalingv2.HPAScalingPolicy{all}},
+	} {
+		if *d.rules == nil {
+			*d.rules = &autoscalingv2.HPAScalingRules{}
+		}
+		r := *d.rules
+		fill(&r.SelectPolicy, ptr.To(autoscalingv2.MaxChangePolicySelect))
+		fill(&r.StabilizationWindowSeconds, d.window)
+		if r.Policies == nil {
+			r.Policies = d.policies
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured/unstructuredscheme"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,26 +38,30 @@ import (
 
 // kinds maps the resources the server knows to their kinds.
 var kinds = map[string]schema.GroupVersionKind{
-	"jobs":                   {Group: "batch", Version: "v1", Kind: "Job"},
-	"storageclasses":         {Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass"},
-	"cronjobs":               {Group: "batch", Version: "v1", Kind: "CronJob"},
-	"statefulsets":           {Group: "apps", Version: "v1", Kind: "StatefulSet"},
-	"daemonsets":             {Group: "apps", Version: "v1", Kind: "DaemonSet"},
-	"controllerrevisions":    {Group: "apps", Version: "v1", Kind: "ControllerRevision"},
-	"deviceclasses":          {Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass"},
-	"resourceclaimtemplates": {Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate"},
-	"deployments":            {Group: "apps", Version: "v1", Kind: "Deployment"},
-	"replicasets":            {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
-	"endpointslices":         {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
-	"services":               {Version: "v1", Kind: "Service"},
-	"persistentvolumeclaims": {Version: "v1", Kind: "PersistentVolumeClaim"},
-	"pods":                   {Version: "v1", Kind: "Pod"},
-	"events":                 {Version: "v1", Kind: "Event"},
-	"namespaces":             {Version: "v1", Kind: "Namespace"},
-	"nodes":                  {Version: "v1", Kind: "Node"},
-	"secrets":                {Version: "v1", Kind: "Secret"},
-	"leases":                 {Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"},
-	"configmaps":             {Version: "v1", Kind: "ConfigMap"},
+	"jobs":                     {Group: "batch", Version: "v1", Kind: "Job"},
+	"storageclasses":           {Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass"},
+	"cronjobs":                 {Group: "batch", Version: "v1", Kind: "CronJob"},
+	"statefulsets":             {Group: "apps", Version: "v1", Kind: "StatefulSet"},
+	"daemonsets":               {Group: "apps", Version: "v1", Kind: "DaemonSet"},
+	"controllerrevisions":      {Group: "apps", Version: "v1", Kind: "ControllerRevision"},
+	"deviceclasses":            {Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass"},
+	"resourceclaimtemplates":   {Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate"},
+	"deployments":              {Group: "apps", Version: "v1", Kind: "Deployment"},
+	"replicasets":              {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
+	"endpointslices":           {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
+	"services":                 {Version: "v1", Kind: "Service"},
+	"persistentvolumeclaims":   {Version: "v1", Kind: "PersistentVolumeClaim"},
+	"pods":                     {Version: "v1", Kind: "Pod"},
+	"events":                   {Version: "v1", Kind: "Event"},
+	"namespaces":               {Version: "v1", Kind: "Namespace"},
+	"nodes":                    {Version: "v1", Kind: "Node"},
+	"secrets":                  {Version: "v1", Kind: "Secret"},
+	"leases":                   {Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"},
+	"configmaps":               {Version: "v1", Kind: "ConfigMap"},
+	"poddisruptionbudgets":     {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
+	"ingresses":                {Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
+	"httproutes":               {Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
+	"horizontalpodautoscalers": {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 }
 
 // Request is one call, as Server.Before and Server.After see it.
@@ -230,6 +235,9 @@ func key(resource, namespace, name string) string { return resource + "|" + name
 
 func (s *Server) manager(resource string) (*managedfields.FieldManager, error) {
 	gvk := kinds[resource]
+	if !scheme.Scheme.Recognizes(gvk) {
+		return managedfields.NewDefaultCRDFieldManager(managedfields.NewDeducedTypeConverter(), asItIs{}, nothing{}, unstructuredscheme.NewUnstructuredCreator(), gvk, gvk.GroupVersion(), "", nil)
+	}
 	return managedfields.NewDefaultFieldManager(typeConverter(), scheme.Scheme, nothing{}, scheme.Scheme, gvk, gvk.GroupVersion(), "", nil)
 }
 
@@ -240,6 +248,17 @@ var typeConverter = sync.OnceValue(func() managedfields.TypeConverter {
 type nothing struct{}
 
 func (nothing) Default(runtime.Object) {}
+
+// asItIs converts custom resources, which have one version here.
+type asItIs struct{}
+
+func (asItIs) Convert(_, _, _ any) error { return errors.New("custom resources are not converted") }
+func (asItIs) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
+	return in, nil
+}
+func (asItIs) ConvertFieldLabel(_ schema.GroupVersionKind, label, value string) (string, string, error) {
+	return label, value, nil
+}
 
 // update computes the managed fields of a plain update.
 func (s *Server) update(live, o *unstructured.Unstructured, by string) (*unstructured.Unstructured, error) {
@@ -272,8 +291,17 @@ func (s *Server) complete(o runtime.Object, create bool) error {
 	return s.Complete(o, create)
 }
 
-// typed converts to the Go type; a nil object gives an empty one.
+// typed converts to the Go type, which custom resources do not have; a nil object
+// gives an empty one.
 func typed(o *unstructured.Unstructured, gvk schema.GroupVersionKind) (runtime.Object, error) {
+	if !scheme.Scheme.Recognizes(gvk) {
+		out := &unstructured.Unstructured{Object: map[string]any{}}
+		if o != nil {
+			out = o.DeepCopy()
+		}
+		out.SetGroupVersionKind(gvk)
+		return out, nil
+	}
 	out, err := scheme.Scheme.New(gvk)
 	if err != nil {
 		return nil, err
@@ -385,6 +413,18 @@ func parse(p string) (target, bool) {
 	}
 	_, known := kinds[t.resource]
 	return t, known
+}
+
+// discovery answers which kinds a group version has.
+func discovery(p string) (metav1.APIResourceList, bool) {
+	gv, ok := strings.CutPrefix(p, "/apis/")
+	out := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv}
+	for resource, k := range kinds {
+		if ok && k.GroupVersion().String() == gv {
+			out.APIResources = append(out.APIResources, metav1.APIResource{Name: resource, Kind: k.Kind, Namespaced: true})
+		}
+	}
+	return out, len(out.APIResources) > 0
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,167 @@
+package inferenceservice_test
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
+)
+
+func completing(t *testing.T) *fakeapi.Server {
+	t.Helper()
+	api := fakeapi.New(t)
+	api.Complete = func(o runtime.Object, _ bool) error {
+		fakeapi.Defaults(o)
+		return nil
+	}
+	return api
+}
+
+func podsAndImage(api *fakeapi.Server) (int64, any) {
+	d := api.Get("Deployment", "default", "api").Object
+	pods, _, _ := unstructured.NestedInt64(d, "spec", "replicas")
+	containers, _, _ := unstructured.NestedSlice(d, "spec", "template", "spec", "containers")
+	main, _ := containers[0].(map[string]any)
+	return pods, main["image"]
+}
+
+// TestRollback: what a failed update has made is gone, what it has removed is there
+// again, nobody's number of pods is touched, and the change is planned again.
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	core, _ := start(t, api, &process{})
+	before := serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}, "on_failed_rollout": "rollback"})
+	if out := core.Apply(ctx, before); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	api.Change("Deployment", "default", "api", "kube-controller-manager", func(o map[string]any) {
+		_ = unstructured.SetNestedField(o, int64(6), "spec", "replicas")
+		_ = unstructured.SetNestedMap(o, map[string]any{
+			"observedGeneration": int64(100),
+			"conditions":         []any{map[string]any{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}},
+		}, "status")
+	})
+	after := serviceWith(attributes{
+		"image": "model:2", "wait_for": "ready", "replicas": 6, "ingress": attributes{"host": "a.example.com"}, "on_failed_rollout": "rollback",
+		"service": attributes{"name": "front"},
+	})
+	out := core.Apply(ctx, after)
+	if !strings.Contains(out.Errors(), "being put back") {
+		t.Fatalf("the update says: %s", out.Errors())
+	}
+	if pods, image := podsAndImage(api); pods != 6 || image != "model:1" {
+		t.Errorf("%d pods of %s", pods, image)
+	}
+	for kind, want := range map[string]string{"Service": "api", "HorizontalPodAutoscaler": "api", "Ingress": ""} {
+		got := ""
+		for _, o := range api.List(kind) {
+			got += o.GetName()
+		}
+		if got != want {
+			t.Errorf("there is %s %q, want %q", kind, got, want)
+		}
+	}
+	if got := core.Attribute("image"); got != "model:1" {
+		t.Errorf("the state says %v", got)
+	}
+	if out := core.Refresh(ctx); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	if out := core.Plan(ctx, after); !out.Changed {
+		t.Error("the change is not planned again")
+	}
+	if out := core.Apply(ctx, before); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	if pods, image := podsAndImage(api); pods != 6 || image != "model:1" {
+		t.Errorf("%d pods of %s in the end", pods, image)
+	}
+}
+
+// What a cluster does not have is said at plan, in an update too.
+func TestRouteWithoutGatewayAPI(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	api.Before = func(r fakeapi.Request) error {
+		if strings.HasPrefix(r.Path, "/apis/gateway.networking.k8s.io/") {
+			return apierrors.NewNotFound(schema.GroupResource{}, "")
+		}
+		return nil
+	}
+	core, _ := start(t, api, &process{})
+	routed := serviceWith(attributes{"route": attributes{"gateway": "public"}})
+	if out := core.Plan(ctx, routed); !strings.Contains(out.Errors(), "This cluster has no Gateway API") || !strings.Contains(out.Errors(), "standard-install.yaml") {
+		t.Errorf("the plan of a create says: %s", out.Errors())
+	}
+	if out := core.Apply(ctx, serviceWith(nil)); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	if out := core.Plan(ctx, routed); !strings.Contains(out.Errors(), "This cluster has no Gateway API") {
+		t.Errorf("the plan of an update says: %s", out.Errors())
+	}
+}
+
+// What cannot work together is refused, and what will surprise is said, at plan.
+func TestSatellitesAtPlan(t *testing.T) {
+	t.Parallel()
+	core, _ := start(t, completing(t), &process{})
+	scaling := func(with attributes) attributes { return attributes{"autoscaling": with} }
+	for name, c := range map[string]struct {
+		with           attributes
+		error, warning string
+	}{
+		"replicas and autoscaling": {attributes{"replicas": 2, "autoscaling": attributes{"max_replicas": 3}}, "would fight over the number of pods", ""},
+		"no most":                  {scaling(attributes{}), "autoscaling needs max_replicas", ""},
+		"less than the least":      {scaling(attributes{"min_replicas": 4, "max_replicas": 3}), "min_replicas is 4 and max_replicas 3", ""},
+		"zero by CPU":              {scaling(attributes{"min_replicas": 0, "max_replicas": 3, "cpu_percent": 50}), "only an external metric", ""},
+		"an external metric of nothing": {
+			scaling(attributes{"max_replicas": 3, "external_metrics": attributes{"queue": attributes{}}}), "needs average_value or value", "",
+		},
+		"two budgets":          {attributes{"disruption_budget": attributes{"min_available": "1", "max_unavailable": "1"}}, "and not both", ""},
+		"no budget":            {attributes{"disruption_budget": attributes{}}, "needs min_available or max_unavailable", ""},
+		"a budget of nothing":  {attributes{"replicas": 2, "disruption_budget": attributes{"min_available": "2"}}, "", "lets no pod go"},
+		"a budget with room":   {attributes{"replicas": 3, "disruption_budget": attributes{"min_available": "2"}}, "", ""},
+		"two doors":            {attributes{"ingress": attributes{}, "route": attributes{"gateway": "g"}}, "two ways to the same service", ""},
+		"a door to no Service": {attributes{"ingress": attributes{}, "service": attributes{"enabled": false}}, "ingress needs the Service", ""},
+		"put back what passes": {attributes{"on_failure": "keep", "on_failed_rollout": "rollback"}, "cannot put back", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := core.Validate(t.Context(), serviceWith(c.with)).Errors(); c.error == "" && got != "" || !strings.Contains(got, c.error) {
+				t.Errorf("the errors are %q, want %q", got, c.error)
+			}
+			out := core.Plan(t.Context(), serviceWith(c.with))
+			if c.warning == "" && out.Warnings() != "" || !strings.Contains(out.Warnings(), c.warning) {
+				t.Errorf("the warnings are %q, want %q", out.Warnings(), c.warning)
+			}
+		})
+	}
+}
+
+// A model's url is where it is reached from furthest away.
+func TestURLOfDoors(t *testing.T) {
+	t.Parallel()
+	core, _ := start(t, completing(t), &process{})
+	for want, with := range map[string]attributes{
+		"http://api.default.svc:8000": {"ingress": attributes{}},
+		"http://a.example.com":        {"ingress": attributes{"host": "a.example.com", "path": "/"}},
+		"https://a.example.com/v1":    {"ingress": attributes{"host": "a.example.com", "path": "/v1", "tls_secret": "a"}},
+		"https://b.example.com":       {"route": attributes{"gateway": "g", "hostnames": []any{"b.example.com"}, "scheme": "https"}},
+	} {
+		out := core.Plan(t.Context(), serviceWith(with))
+		if got := testkit.Attribute(out.Planned, "url"); got != want {
+			t.Errorf("url is %v, want %s: %s", got, want, out.Errors())
+		}
+	}
+	out := core.Plan(t.Context(), serviceWith(attributes{"route": attributes{"gateway": "g", "hostnames": []any{"*.example.com"}}}))
+	if got := testkit.Attribute(out.Planned, "url"); got != "http://api.default.svc:8000" {
+		t.Errorf("url of any host is %v", got)
+	}
+}

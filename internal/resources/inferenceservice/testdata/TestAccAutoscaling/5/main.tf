@@ -1,0 +1,13 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  image           = "model:1"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+  ports           = { http = { port = 8080 } }
+  resources       = { requests = { cpu = "10m" } }
+  autoscaling     = { name = "load", min_replicas = 2, max_replicas = 9, cpu_percent = 80, behavior = { scale_down = { stabilization_window_seconds = 600 } } }
+}
