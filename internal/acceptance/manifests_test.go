@@ -58,24 +58,33 @@ type adoptable struct {
 // adoptables are the kinds that are adopted; those without a resource come along
 // with others.
 var adoptables = map[string]adoptable{
-	"Deployment":            {"mlk_inference_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
-	"Service":               {"", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
-	"CronJob":               {"mlk_training_schedule", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
-	"DaemonSet":             {"mlk_node_agent", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
-	"DeviceClass":           {"mlk_device_class", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "deviceclasses"}, false},
-	"ResourceClaimTemplate": {"mlk_resource_claim_template", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "resourceclaimtemplates"}, true},
-	"JobSet":                {"mlk_training_job", kube.JobSet.GVR(), true},
-	"Job":                   {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
-	"PersistentVolumeClaim": {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
-	"Pod":                   {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
-	"StatefulSet":           {"mlk_sharded_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, true},
-	"StorageClass":          {"mlk_storage_class", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
-	"TrainJob":              {"mlk_training_job", kube.TrainJob.GVR(), true},
+	"Deployment":              {"mlk_inference_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
+	"HorizontalPodAutoscaler": {"", schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}, true},
+	"PodDisruptionBudget":     {"", schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}, true},
+	"Service":                 {"", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
+	"CronJob":                 {"mlk_training_schedule", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
+	"DaemonSet":               {"mlk_node_agent", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
+	"DeviceClass":             {"mlk_device_class", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "deviceclasses"}, false},
+	"ResourceClaimTemplate":   {"mlk_resource_claim_template", schema.GroupVersionResource{Group: "resource.k8s.io", Version: "v1", Resource: "resourceclaimtemplates"}, true},
+	"JobSet":                  {"mlk_training_job", kube.JobSet.GVR(), true},
+	"Job":                     {"mlk_training_job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
+	"PersistentVolumeClaim":   {"mlk_volume_claim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
+	"Pod":                     {"mlk_pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
+	"StatefulSet":             {"mlk_sharded_service", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, true},
+	"StorageClass":            {"mlk_storage_class", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
+	"TrainJob":                {"mlk_training_job", kube.TrainJob.GVR(), true},
 }
 
 // follow reports whether an object comes along with a Deployment that is adopted.
 var follow = map[string]func(o, deployment *unstructured.Unstructured) bool{
 	"Service": func(o, deployment *unstructured.Unstructured) bool { return selects(deployment, o, "spec", "selector") },
+	"PodDisruptionBudget": func(o, deployment *unstructured.Unstructured) bool {
+		return selects(deployment, o, "spec", "selector", "matchLabels")
+	},
+	"HorizontalPodAutoscaler": func(o, deployment *unstructured.Unstructured) bool {
+		target, _, _ := unstructured.NestedStringMap(o.Object, "spec", "scaleTargetRef")
+		return target["kind"] == deployment.GetKind() && target["name"] == deployment.GetName()
+	},
 }
 
 // selects reports whether labels that stand in an object pick the pods of a
