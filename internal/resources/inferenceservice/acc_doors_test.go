@@ -38,18 +38,18 @@ func (s *site) route() *gatewayv1.HTTPRoute {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for i := range list.Items {
-		raw, err := json.Marshal(list.Items[i].Object)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		out := &gatewayv1.HTTPRoute{}
-		if err := json.Unmarshal(raw, out); err != nil {
-			s.t.Fatal(err)
-		}
-		return out
+	if len(list.Items) == 0 {
+		return nil
 	}
-	return nil
+	raw, err := json.Marshal(list.Items[0].Object)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out := &gatewayv1.HTTPRoute{}
+	if err := json.Unmarshal(raw, out); err != nil {
+		s.t.Fatal(err)
+	}
+	return out
 }
 
 // doors checks which Ingress, route and budget there are, by name.

@@ -119,7 +119,7 @@ func TestHandoverKilledAnywhere(t *testing.T) { // pain 20
 	fixed := serviceWith(attributes{"replicas": 6})
 	scaled := serviceWith(attributes{"autoscaling": attributes{"min_replicas": 2, "max_replicas": 9, "cpu_percent": 80}})
 	free := serviceWith(nil)
-	for name, c := range map[string]struct{ from, to attributes }{
+	for name, c := range map[string]struct{ from, to attributes }{ //nolint:paralleltest // whether there is a next request is known after this one
 		"on": {fixed, scaled}, "off": {scaled, fixed}, "off to nobody": {scaled, free}, "to nobody": {fixed, free},
 	} {
 		for _, back := range []bool{false, true} {

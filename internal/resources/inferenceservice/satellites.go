@@ -38,7 +38,7 @@ const (
 
 func satelliteAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"autoscaling":       autoscaling.Attribute(),
+		"autoscaling": autoscaling.Attribute(),
 		"on_failed_rollout": schema.StringAttribute{
 			Optional: true,
 			MarkdownDescription: "What becomes of an update whose rollout fails or is not ready in time: `keep` (default) leaves it as it is, so that it can be looked at and the next apply goes on with it; " +

@@ -4,10 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
@@ -114,7 +113,7 @@ func TestSatellitesAtPlan(t *testing.T) {
 	t.Parallel()
 	core, _ := start(t, completing(t), &process{})
 	scaling := func(with attributes) attributes { return attributes{"autoscaling": with} }
-	for name, c := range map[string]struct {
+	for name, c := range map[string]struct { //nolint:paralleltest // they share one Terraform
 		with           attributes
 		error, warning string
 	}{

@@ -256,6 +256,7 @@ func (asItIs) Convert(_, _, _ any) error { return errors.New("custom resources a
 func (asItIs) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
 	return in, nil
 }
+
 func (asItIs) ConvertFieldLabel(_ schema.GroupVersionKind, label, value string) (string, string, error) {
 	return label, value, nil
 }
@@ -413,18 +414,6 @@ func parse(p string) (target, bool) {
 	}
 	_, known := kinds[t.resource]
 	return t, known
-}
-
-// discovery answers which kinds a group version has.
-func discovery(p string) (metav1.APIResourceList, bool) {
-	gv, ok := strings.CutPrefix(p, "/apis/")
-	out := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv}
-	for resource, k := range kinds {
-		if ok && k.GroupVersion().String() == gv {
-			out.APIResources = append(out.APIResources, metav1.APIResource{Name: resource, Kind: k.Kind, Namespaced: true})
-		}
-	}
-	return out, len(out.APIResources) > 0
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
