@@ -111,8 +111,10 @@ func strangersOf(t *testing.T, o sent) []stranger {
 	gvk := schema.FromAPIVersionAndKind(fmt.Sprint(o.object["apiVersion"]), o.kind)
 	if !scheme.Scheme.Recognizes(gvk) { // a custom resource: of its fields nothing is known
 		return []stranger{
-			{at: place{"metadata", "labels", alien}, value: "y"}, {at: place{"metadata", "annotations", alien}, value: "y"},
-			{at: place{"metadata", "finalizers"}, element: true, value: alien}, {at: place{"spec", "stranger"}, value: "y"},
+			{at: place{"metadata", "labels", alien}, value: "y"},
+			{at: place{"metadata", "annotations", alien}, value: "y"},
+			{at: place{"metadata", "finalizers"}, element: true, value: alien},
+			{at: place{"spec", "stranger"}, value: "y"},
 		}
 	}
 	typed, err := scheme.Scheme.New(gvk)
