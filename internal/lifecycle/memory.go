@@ -42,7 +42,8 @@ type memory struct {
 	Beside string `json:"beside,omitempty"`
 	// Pending is set while a wait has not succeeded.
 	Pending bool `json:"pending,omitempty"`
-	// Incomplete is set while an owned object is missing.
+	// Incomplete is set while an owned object is missing, or one is there that nothing
+	// asks for.
 	Incomplete bool `json:"incomplete,omitempty"`
 	// LastSeen is when the main object was last seen.
 	LastSeen time.Time `json:"last_seen,omitzero"`

@@ -286,13 +286,17 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 	return ds
 }
 
-// incomplete reports whether an object the model asks for is missing.
+// incomplete reports whether an object the model asks for is missing, or one is
+// there that it does not ask for: one that others have changed until no attribute
+// says it any more, or that an update which failed has left. Where the
+// configuration does not want it either, nothing else would plan to remove it.
 func (r *Resource[M, P]) incomplete(m P, live map[kube.Ref]*kube.Object) bool {
 	if len(r.def.Owns) == 1 {
 		return false // without the one object nothing is recorded
 	}
 	want, ds := r.render(m, "")
-	return !ds.HasError() && slices.ContainsFunc(want, func(w rendered) bool { return live[w.ref] == nil })
+	missing := slices.ContainsFunc(want, func(w rendered) bool { return live[w.ref] == nil })
+	return !ds.HasError() && (missing || len(live) > len(want))
 }
 
 // judge is the verdict at the level the configuration waits for.

@@ -33,7 +33,11 @@ func (w *writer[M, P]) rollback(ctx context.Context, prior P, before State) diag
 	}
 	back := *w
 	back.want, back.uids, back.save = was, uids, func(State) {}
-	if ds := back.apply(ctx); ds.HasError() {
+	ds = back.dismiss(ctx, m, made)
+	if !ds.HasError() {
+		ds.Append(back.apply(ctx)...)
+	}
+	if ds.HasError() {
 		return ds
 	}
 	left, ds := w.r.prune(ctx, w.client, m, made, was, *w.mem)

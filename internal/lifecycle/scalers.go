@@ -36,13 +36,20 @@ func (w *writer[M, P]) dismiss(ctx context.Context, prior P, old []kube.Ref) dia
 		return nil
 	}
 	main := w.want[0]
-	if _, _, err := w.client.Apply(ctx, main.ref.Kind, main.obj, kube.ApplyOptions{Force: true, Strict: true, DryRun: true}); err != nil {
+	options := kube.ApplyOptions{Force: P(w.model).Base().ForceConflicts.ValueBool(), Strict: true, DryRun: true}
+	_, _, err := w.client.Apply(ctx, main.ref.Kind, main.obj, options)
+	if w.overcome(main.ref.Kind, err) {
+		options.Force = true // as apply will
+		_, _, err = w.client.Apply(ctx, main.ref.Kind, main.obj, options)
+	}
+	if err != nil {
 		return w.r.failed(P(w.model), main, w.verb, err, w.stands()).diagnostics()
 	}
 	for _, ref := range gone {
 		if ds := w.r.remove(ctx, w.client, P(w.model), ref, *w.mem); ds.HasError() {
 			return ds
 		}
+		w.wrote = true // from here on it is not true that nothing was changed
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package inferenceservice_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -162,5 +163,103 @@ func TestURLOfDoors(t *testing.T) {
 	out := core.Plan(t.Context(), serviceWith(attributes{"route": attributes{"gateway": "g", "hostnames": []any{"*.example.com"}}}))
 	if got := testkit.Attribute(out.Planned, "url"); got != "http://api.default.svc:8000" {
 		t.Errorf("url of any host is %v", got)
+	}
+}
+
+// A failed update that brought an autoscaler is taken back although that has set
+// the number of pods by then.
+func TestRollbackOfAutoscaling(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	core, _ := start(t, api, &process{})
+	before := serviceWith(attributes{"replicas": 3})
+	if out := core.Apply(ctx, before); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	var once sync.Once
+	api.After = func(r fakeapi.Request) error {
+		if r.Writes() && strings.Contains(r.Path, "horizontalpodautoscalers") {
+			once.Do(func() { go failWithPods(api, 6) })
+		}
+		return nil
+	}
+	after := serviceWith(attributes{"image": "model:2", "wait_for": "ready", "autoscaling": attributes{"max_replicas": 9}, "on_failed_rollout": "rollback"})
+	out := core.Apply(ctx, after)
+	if !strings.Contains(out.Errors(), "being put back") || strings.Contains(out.Errors(), "kube-controller-manager") {
+		t.Fatalf("the update says: %s", out.Errors())
+	}
+	if pods, image := podsAndImage(api); pods != 3 || image != "model:1" {
+		t.Errorf("%d pods of %s", pods, image)
+	}
+	if len(api.List("HorizontalPodAutoscaler")) > 0 {
+		t.Error("there still is an autoscaler")
+	}
+}
+
+// failWithPods is what an autoscaler and a controller do to a rollout that fails.
+func failWithPods(api *fakeapi.Server, pods int64) {
+	api.Change("Deployment", "default", "api", "kube-controller-manager", func(o map[string]any) {
+		_ = unstructured.SetNestedField(o, pods, "spec", "replicas")
+		_ = unstructured.SetNestedMap(o, map[string]any{
+			"observedGeneration": int64(100),
+			"conditions":         []any{map[string]any{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}},
+		}, "status")
+	})
+}
+
+// An update that is refused for a field of somebody else leaves the autoscaler,
+// and says no less than the truth of what was changed.
+func TestAutoscalingOffInConflict(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	core, _ := start(t, api, &process{})
+	if out := core.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	api.Change("Deployment", "default", "api", "kubectl-edit", func(o map[string]any) {
+		_ = unstructured.SetNestedField(o, int64(6), "spec", "replicas")
+		_ = unstructured.SetNestedField(o, int64(77), "spec", "progressDeadlineSeconds")
+	})
+	if out := core.Refresh(ctx); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	fixed := attributes{"replicas": 6, "rollout": attributes{"progress_deadline_seconds": 300}}
+	out := core.Apply(ctx, serviceWith(fixed))
+	if !strings.Contains(out.Errors(), "kubectl-edit") || api.Get("HorizontalPodAutoscaler", "default", "api") == nil {
+		t.Errorf("a refusal leaves no autoscaler: %s", out.Errors())
+	}
+	fixed["force_conflicts"] = true
+	if out := core.Apply(ctx, serviceWith(fixed)); out.Errors() != "" || api.Get("HorizontalPodAutoscaler", "default", "api") != nil {
+		t.Errorf("it is not taken by force: %s", out.Errors())
+	}
+}
+
+// What was changed by others until no attribute says it any more is removed all the
+// same when it is no longer asked for.
+func TestDriftedSatelliteGoes(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	core, _ := start(t, api, &process{})
+	with := serviceWith(attributes{"ingress": attributes{"host": "a.example.com"}})
+	if out := core.Apply(ctx, with); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	api.Change("Ingress", "default", "api", "kubectl-edit", func(o map[string]any) {
+		rules, _, _ := unstructured.NestedSlice(o, "spec", "rules")
+		_ = unstructured.SetNestedSlice(o, append(rules, map[string]any{"host": "b.example.com"}), "spec", "rules")
+	})
+	for range 2 { // the second finds the state that the first has left
+		if out := core.Refresh(ctx); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+		if out := core.Plan(ctx, serviceWith(nil)); !out.Changed {
+			t.Errorf("nothing is planned: the Ingress stays for ever")
+		}
+	}
+	if out := core.Apply(ctx, serviceWith(nil)); out.Errors() != "" || api.Get("Ingress", "default", "api") != nil {
+		t.Errorf("the Ingress is still there: %s", out.Errors())
+	}
+	if out := core.Plan(ctx, serviceWith(nil)); out.Changed {
+		t.Errorf("still a change: %s", out.Planned)
 	}
 }
