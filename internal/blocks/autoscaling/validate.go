@@ -50,7 +50,10 @@ func Validate(ctx context.Context, c tfsdk.Config, at path.Path) diag.Diagnostic
 			At:       at.AtName("min_replicas"),
 		}.Error())
 	}
-	for name := range external.Elements() {
+	for name, e := range external.Elements() {
+		if e.IsUnknown() {
+			continue
+		}
 		ds.Append(validateExternal(ctx, c, at.AtName("external_metrics").AtMapKey(name))...)
 	}
 	return ds

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -246,7 +247,7 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 		}
 	}
 	for at, door := range map[string]types.Object{"ingress": ingress, "route": route} {
-		if !door.IsNull() && !enabled.IsNull() && !enabled.IsUnknown() && !enabled.ValueBool() {
+		if said(door) && !enabled.IsNull() && !enabled.IsUnknown() && !enabled.ValueBool() {
 			ds.Append(diags.Message{
 				Summary: at + " needs the Service that it leads to",
 				Do:      "Remove service.enabled = false.",
@@ -254,7 +255,7 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 			}.Error())
 		}
 	}
-	if !ingress.IsNull() && !route.IsNull() {
+	if said(ingress) && said(route) {
 		ds.Append(diags.Message{
 			Summary:  "ingress and route are two ways to the same service",
 			Happened: "url can be the address of one only.",
@@ -264,6 +265,9 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	}
 	return ds
 }
+
+// said reports whether a configuration says something: what is unknown may be null.
+func said(v attr.Value) bool { return !v.IsNull() && !v.IsUnknown() }
 
 // planSatellites tells what a change of them does that the plan does not show.
 func planSatellites(p *lifecycle.Planning[Model]) {

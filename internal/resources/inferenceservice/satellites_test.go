@@ -263,3 +263,20 @@ func TestDriftedSatelliteGoes(t *testing.T) {
 		t.Errorf("still a change: %s", out.Planned)
 	}
 }
+
+// What a variable decides is unknown while a module is validated, and one of two
+// doors is null by then.
+func TestSatellitesUnknown(t *testing.T) {
+	t.Parallel()
+	core, _ := start(t, completing(t), &process{})
+	unknown := testkit.Unknown{}
+	for name, with := range map[string]attributes{
+		"one of two doors":   {"ingress": unknown, "route": unknown},
+		"a door or none":     {"ingress": unknown, "service": attributes{"enabled": false}},
+		"an external metric": {"autoscaling": attributes{"max_replicas": 3, "external_metrics": attributes{"queue": unknown}}},
+	} {
+		if got := core.Validate(t.Context(), serviceWith(with)).Errors(); got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func validateEngine(ctx context.Context, c tfsdk.Config) (kubeflow bool, ds diag
 				At:       path.Root("image"),
 			}.Error())
 		}
-		if !runtime.IsNull() {
+		if !runtime.IsNull() && !runtime.IsUnknown() {
 			ds.Append(diags.Message{
 				Summary:  "training_runtime needs engine = \"kubeflow\"",
 				Happened: "Only a TrainJob is a run of a training runtime.",
@@ -67,8 +67,8 @@ func validateEngine(ctx context.Context, c tfsdk.Config) (kubeflow bool, ds diag
 	var first path.Path
 	for _, at := range beyondTrainJob() {
 		var v attr.Value
-		if c.GetAttribute(ctx, at, &v).HasError() || v == nil || v.IsNull() {
-			continue
+		if c.GetAttribute(ctx, at, &v).HasError() || v == nil || v.IsNull() || v.IsUnknown() {
+			continue // what is unknown may be null
 		}
 		if names = append(names, at.String()); len(names) == 1 {
 			first = at

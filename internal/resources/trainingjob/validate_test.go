@@ -27,6 +27,8 @@ func TestValidate(t *testing.T) {
 		"runtime of a Job":           {config{"training_runtime": config{"name": "x"}}, `training_runtime needs engine = "kubeflow"`},
 		"beyond a TrainJob":          {with(gang(config{"launcher": "jax", "restart": "all"}), config{"engine": "kubeflow", "backoff_limit": 1}), "A TrainJob cannot say backoff_limit and 1 more"},
 		"container of a TrainJob":    {with(gang(config{"launcher": "jax"}), config{"engine": "kubeflow", "container_name": "main"}), `called "node"`},
+		"a runtime or none":          {config{"training_runtime": notKnown{}}, ""},
+		"a limit or none":            {with(gang(config{"launcher": "jax", "min_nodes": notKnown{}}), config{"engine": "kubeflow", "backoff_limit": notKnown{}}), ""},
 		"engine not known":           {config{"image": nil, "engine": notKnown{}}, ""},
 		"negative backoff":           {config{"backoff_limit": -1}, "backoff_limit"},
 		"long name":                  {config{"name": strings.Repeat("a", 41)}, "name"},
