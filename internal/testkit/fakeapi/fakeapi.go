@@ -416,6 +416,18 @@ func parse(p string) (target, bool) {
 	return t, known
 }
 
+// discovery answers which kinds a group version has; false when it has none.
+func discovery(p string) (metav1.APIResourceList, bool) {
+	gv, ok := strings.CutPrefix(p, "/apis/")
+	out := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv}
+	for resource, k := range kinds {
+		if ok && k.GroupVersion().String() == gv {
+			out.APIResources = append(out.APIResources, metav1.APIResource{Name: resource, Kind: k.Kind})
+		}
+	}
+	return out, len(out.APIResources) > 0
+}
+
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	body, err := io.ReadAll(r.Body)
@@ -442,6 +454,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		_, _ = io.WriteString(w, text)
+		return
+	}
+	if list, ok := discovery(r.URL.Path); ok {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list)
 		return
 	}
 	t, ok := parse(r.URL.Path)
