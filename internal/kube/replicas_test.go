@@ -70,3 +70,32 @@ func TestLeaveReplicas(t *testing.T) { // pain 20
 		})
 	}
 }
+
+// A removed autoscaler has nothing any more; what else its manager has stays.
+func TestFreeReplicas(t *testing.T) {
+	t.Parallel()
+	ours := entry(Manager, metav1.ManagedFieldsOperationApply, "", `{"f:spec":{"f:paused":{}}}`)
+	scale := entry(scalerManager, metav1.ManagedFieldsOperationUpdate, "scale", `{"f:spec":{"f:replicas":{}}}`)
+	status := entry(scalerManager, metav1.ManagedFieldsOperationUpdate, "status", `{"f:status":{"f:replicas":{}}}`)
+	live := managed([]metav1.ManagedFieldsEntry{ours, scale, status})
+	raw, err := FreeReplicas(Deployment, live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var patch []struct{ Value json.RawMessage }
+	if err := json.Unmarshal(raw, &patch); err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.Marshal([]metav1.ManagedFieldsEntry{ours, status})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(patch[0].Value)); d != "" {
+		t.Error(d)
+	}
+	for k, entries := range map[Kind][]metav1.ManagedFieldsEntry{Deployment: {ours, status}, Job: {scale, ours}} {
+		if raw, err := FreeReplicas(k, managed(entries)); raw != nil || err != nil {
+			t.Errorf("%s: a patch of nothing: %s %v", k.Kind, raw, err)
+		}
+	}
+}

@@ -108,6 +108,47 @@ func LeaveReplicas(k Kind, wanted, live *Object) ([]byte, error) {
 	return nil, nil
 }
 
+// scalerManager is the field manager of the autoscalers of Kubernetes.
+const scalerManager = "kube-controller-manager"
+
+// FreeReplicas returns the JSON patch after which no autoscaler of Kubernetes has the
+// number of pods of a live object any more: one that is gone goes on being named as
+// its owner, and who says a number later would be refused for it. The number stays;
+// nil when there is nothing to do. The patch carries the resource version.
+func FreeReplicas(k Kind, live *Object) ([]byte, error) {
+	at, ok := replicated[k]
+	if !ok {
+		return nil, nil
+	}
+	var rest []metav1.ManagedFieldsEntry
+	changed := false
+	for _, m := range live.GetManagedFields() {
+		mine := fieldSet(m)
+		if m.Manager != scalerManager || mine == nil || !mine.Has(fieldPath(at)) {
+			rest = append(rest, m)
+			continue
+		}
+		changed = true
+		left := mine.Difference(fieldpath.NewSet(fieldPath(at)))
+		if left.Empty() {
+			continue
+		}
+		raw, err := left.ToJSON()
+		if err != nil {
+			return nil, fmt.Errorf("write the fields of %s: %w", m.Manager, err)
+		}
+		m.FieldsV1 = metav1.NewFieldsV1(string(raw))
+		rest = append(rest, m)
+	}
+	if !changed || len(rest) == 0 { // the server takes an empty list for all of it
+		return nil, nil
+	}
+	return json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": rest},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
+	})
+}
+
 // WithoutReplicas is a live object without its number of pods, of a kind that has
 // one: where an autoscaler sets it, it is nothing that somebody has declared.
 func WithoutReplicas(k Kind, live *Object) *Object {

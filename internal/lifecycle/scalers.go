@@ -33,7 +33,7 @@ func (w *writer[M, P]) dismiss(ctx context.Context, prior P, old []kube.Ref) dia
 	}
 	w.unscaled = !w.r.scaler(w.want) && (len(gone) > 0 || w.r.scaler(was))
 	if len(gone) == 0 {
-		return nil
+		return w.free(ctx)
 	}
 	main := w.want[0]
 	options := kube.ApplyOptions{Force: P(w.model).Base().ForceConflicts.ValueBool(), Strict: true, DryRun: true}
@@ -50,6 +50,23 @@ func (w *writer[M, P]) dismiss(ctx context.Context, prior P, old []kube.Ref) dia
 			return ds
 		}
 		w.wrote = true // from here on it is not true that nothing was changed
+	}
+	return w.free(ctx)
+}
+
+// free leaves the number of pods to nobody when an autoscaler is gone, so that a
+// later apply may say one.
+func (w *writer[M, P]) free(ctx context.Context) diag.Diagnostics {
+	main := w.want[0]
+	if !w.unscaled {
+		return nil
+	}
+	live, err := w.client.Get(ctx, main.ref)
+	if err == nil && live != nil {
+		_, err = w.r.reowned(ctx, w.client, main.ref, live, func(live *kube.Object) ([]byte, error) { return kube.FreeReplicas(main.ref.Kind, live) })
+	}
+	if err != nil {
+		return w.r.failed(P(w.model), main, "free the number of pods of", err, w.stands()).diagnostics()
 	}
 	return nil
 }

@@ -280,3 +280,28 @@ func TestSatellitesUnknown(t *testing.T) {
 		}
 	}
 }
+
+// The number of pods that a removed autoscaler has set is nobody's: it can be said
+// again later, not only in the same apply.
+func TestReplicasAfterAutoscaling(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	core, _ := start(t, api, &process{})
+	if out := core.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	api.Change("Deployment", "default", "api", "kube-controller-manager", func(o map[string]any) {
+		_ = unstructured.SetNestedField(o, int64(6), "spec", "replicas")
+	})
+	for _, next := range []attributes{serviceWith(nil), serviceWith(attributes{"replicas": 4})} {
+		if out := core.Refresh(ctx); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+		if out := core.Apply(ctx, next); out.Errors() != "" {
+			t.Fatal(out.Errors())
+		}
+	}
+	if pods, _ := podsAndImage(api); pods != 4 {
+		t.Errorf("the Deployment is asked for %d pods", pods)
+	}
+}
