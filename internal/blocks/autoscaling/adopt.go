@@ -13,7 +13,7 @@ import (
 // Scales reports whether an autoscaler is that of a target.
 func Scales(live *autoscalingv2.HorizontalPodAutoscaler, t Target) bool {
 	ref := live.Spec.ScaleTargetRef
-	return ref.Kind == t.Kind.Kind && ref.Name == t.Name && (ref.APIVersion == "" || ref.APIVersion == t.Kind.APIVersion())
+	return ref.Kind == t.Kind.Kind && ref.Name == t.Name && (ref.APIVersion == "" || ref.APIVersion == t.Kind.GroupVersion().String())
 }
 
 // Adopt turns an autoscaler into a model, in the words of prior, which is nil on
@@ -22,7 +22,7 @@ func Adopt(live *autoscalingv2.HorizontalPodAutoscaler, t Target, prior *Model) 
 	if live == nil {
 		return prior
 	}
-	if !Scales(live, t) || prior != nil && live.Spec.ScaleTargetRef.APIVersion != t.Kind.APIVersion() {
+	if !Scales(live, t) || prior != nil && live.Spec.ScaleTargetRef.APIVersion != t.Kind.GroupVersion().String() {
 		return nil
 	}
 	like := prior

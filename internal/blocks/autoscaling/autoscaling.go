@@ -11,11 +11,11 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	autoscalingac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
-	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
 // Model mirrors the attribute.
@@ -61,7 +61,7 @@ type Policy struct {
 
 // Target is what is scaled.
 type Target struct {
-	Kind            kube.Kind
+	Kind            schema.GroupVersionKind
 	Namespace, Name string
 }
 
@@ -84,7 +84,7 @@ func (m *Model) Least() int32 {
 // Apply returns the autoscaler of a target.
 func (m *Model) Apply(t Target) *autoscalingac.HorizontalPodAutoscalerApplyConfiguration {
 	spec := autoscalingac.HorizontalPodAutoscalerSpec().
-		WithScaleTargetRef(autoscalingac.CrossVersionObjectReference().WithAPIVersion(t.Kind.APIVersion()).WithKind(t.Kind.Kind).WithName(t.Name))
+		WithScaleTargetRef(autoscalingac.CrossVersionObjectReference().WithAPIVersion(t.Kind.GroupVersion().String()).WithKind(t.Kind.Kind).WithName(t.Name))
 	spec.MinReplicas = m.MinReplicas.ValueInt32Pointer()
 	spec.MaxReplicas = m.MaxReplicas.ValueInt32Pointer()
 	for _, r := range []struct {
@@ -184,7 +184,7 @@ func (d *Direction) apply(tolerance quantity.Value) *autoscalingac.HPAScalingRul
 // Fields says which attribute at and below root made which field.
 func (m *Model) Fields(root path.Path) diags.Fields {
 	var f diags.Fields
-	kind := kube.HorizontalPodAutoscaler.Kind
+	const kind = "HorizontalPodAutoscaler"
 	if m == nil {
 		return f
 	}
