@@ -273,6 +273,7 @@ func TestSatellitesUnknown(t *testing.T) {
 	for name, with := range map[string]attributes{
 		"one of two doors":   {"ingress": unknown, "route": unknown},
 		"a door or none":     {"ingress": unknown, "service": attributes{"enabled": false}},
+		"a surge or none":    {"rollout": attributes{"strategy": "Recreate", "max_surge": unknown, "max_unavailable": unknown}},
 		"an external metric": {"autoscaling": attributes{"max_replicas": 3, "external_metrics": attributes{"queue": unknown}}},
 	} {
 		if got := core.Validate(t.Context(), serviceWith(with)).Errors(); got != "" {

@@ -96,7 +96,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 
 func (in *configured) rolloutTroubles() []diags.Message {
 	var out []diags.Message
-	if in.strategy.ValueString() == recreate && (!in.surge.IsNull() || !in.missing.IsNull()) {
+	if in.strategy.ValueString() == recreate && (said(in.surge) || said(in.missing)) {
 		out = append(out, diags.Message{
 			Summary:  "max_surge and max_unavailable belong to strategy RollingUpdate",
 			Happened: "With strategy Recreate all old pods end before the first new one starts.",

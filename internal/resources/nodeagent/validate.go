@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -65,13 +66,13 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	return ds
 }
 
-// set reports whether an object is there to be looked into.
-func set(o types.Object) bool { return !o.IsNull() && !o.IsUnknown() }
+// set reports whether a configuration says something: what is unknown may be null.
+func set(v attr.Value) bool { return !v.IsNull() && !v.IsUnknown() }
 
 func (in *configured) strategyTroubles() []diags.Message {
 	surges := !in.surge.IsUnknown() && !isNone(in.surge)
 	var out []diags.Message
-	if in.kind.ValueString() == onDelete && (!in.surge.IsNull() || !in.missing.IsNull()) {
+	if in.kind.ValueString() == onDelete && (set(in.surge) || set(in.missing)) {
 		out = append(out, diags.Message{
 			Summary:  "max_surge and max_unavailable belong to update strategy RollingUpdate",
 			Happened: "With OnDelete a pod changes when somebody deletes it, and not before.",
