@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -32,7 +33,7 @@ func (p *planner[M, P]) placement(prior *M) {
 	if main.obj.GetLabels()[kube.QueueLabel] != "" {
 		return
 	}
-	demands := placement.DemandsOf(main.obj)
+	demands := demandsOf(p.want)
 	if len(demands) == 0 || prior != nil && !p.demandsMore(prior, main.obj, demands) {
 		return
 	}
@@ -64,6 +65,28 @@ func (p *planner[M, P]) placement(prior *M) {
 	}
 }
 
+// demandsOf is what the main object asks for. Where an autoscaler sets the number of
+// its pods, the fewest that it lets there be are sure to be asked for.
+func demandsOf(want []rendered) []placement.Demand {
+	for _, w := range want[1:] {
+		at := []string{"spec", "minReplicas"}
+		least, said, _ := unstructured.NestedInt64(w.obj.Object, at...)
+		if w.ref.Kind != kube.HorizontalPodAutoscaler || !said || least < 1 {
+			continue
+		}
+		scaled := want[0].obj.DeepCopy()
+		if unstructured.SetNestedField(scaled.Object, least, "spec", "replicas") != nil {
+			return nil
+		}
+		out := placement.DemandsOf(scaled)
+		for i := range out {
+			out[i].Field = append([]string{w.ref.Kind.Kind}, at...)
+		}
+		return out
+	}
+	return placement.DemandsOf(want[0].obj)
+}
+
 // demandsMore reports whether an update asks the nodes for something: other pods,
 // or a rollout.
 func (p *planner[M, P]) demandsMore(prior *M, wanted *kube.Object, demands []placement.Demand) bool {
@@ -71,7 +94,7 @@ func (p *planner[M, P]) demandsMore(prior *M, wanted *kube.Object, demands []pla
 	if ds.HasError() || len(before) == 0 {
 		return true
 	}
-	if !equality.Semantic.DeepEqual(demands, placement.DemandsOf(before[0].obj)) {
+	if !equality.Semantic.DeepEqual(demands, demandsOf(before)) {
 		return true
 	}
 	at := p.r.def.PodTemplate[1:]
