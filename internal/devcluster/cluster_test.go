@@ -17,9 +17,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/devcluster/internal/component"
@@ -210,6 +212,37 @@ func TestClusterWorks(t *testing.T) { //nolint:paralleltest // newProgram sets t
 	if err != nil || !strings.Contains(string(log), "training finished") {
 		t.Errorf("log: %v\n%s", err, log)
 	}
+	p.sparesPods()
+}
+
+// sparesPods: KWOK cannot delete a pod that nobody has asked to end.
+func (p *program) sparesPods() {
+	p.t.Helper()
+	ctx, pods := p.t.Context(), p.client().CoreV1().Pods("default")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "bystander"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "train:1"}}}}
+	if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+	cfg, err := clientcmd.BuildConfigFromFlags("", p.dir.Kubeconfig())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: component.KwokUser, Groups: []string{"system:masters"}}
+	kwok, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.eventually("the pod is spared", func() bool {
+		err := kwok.CoreV1().Pods("default").Delete(ctx, "bystander", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
+		return err != nil && strings.Contains(err.Error(), "has not been asked to end")
+	})
+	if err := pods.Delete(ctx, "bystander", metav1.DeleteOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.eventually("the pod ends", func() bool {
+		_, err := pods.Get(ctx, "bystander", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
 }
 
 func TestClusterDeathOfAComponent(t *testing.T) { //nolint:paralleltest // newProgram sets the environment

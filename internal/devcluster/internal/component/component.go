@@ -45,6 +45,9 @@ const (
 	clientBurst = 4000
 )
 
+// KwokUser is who KWOK is to the API server.
+const KwokUser = "devcluster:kwok"
+
 // KwokVariable is the environment variable that names the kwok binary.
 const KwokVariable = "DEVCLUSTER_KWOK"
 
@@ -124,7 +127,7 @@ func (p Plan) WriteKeys(cluster, adminKubeconfig string) error {
 		{adminKubeconfig, pki.Subject{File: "admin", Name: "admin", Groups: []string{"system:masters"}}},
 		{p.kubeconfig(ControllerManager), pki.Subject{File: ControllerManager, Name: "system:kube-controller-manager"}},
 		{p.kubeconfig(Scheduler), pki.Subject{File: Scheduler, Name: "system:kube-scheduler"}},
-		{p.kubeconfig(Kwok), pki.Subject{File: Kwok, Name: "devcluster:kwok", Groups: []string{"system:masters"}}},
+		{p.kubeconfig(Kwok), pki.Subject{File: Kwok, Name: KwokUser, Groups: []string{"system:masters"}}},
 	}
 	for _, name := range p.Controllers {
 		users = append(users, user{p.kubeconfig(name), pki.Subject{File: name, Name: "devcluster:" + name, Groups: []string{"system:masters"}}})

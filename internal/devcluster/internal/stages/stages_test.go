@@ -37,7 +37,7 @@ func TestConfig(t *testing.T) {
 			names = append(names, object.Metadata.Name)
 		}
 	}
-	for _, want := range []string{"mlk-node-init", "mlk-pod-start", "mlk-pod-end", "mlk-pod-crash", "mlk-pod-waiting", "mlk-pod-delete"} {
+	for _, want := range []string{"mlk-node-init", "mlk-pod-start", "mlk-pod-end", "mlk-pod-crash", "mlk-pod-waiting", "mlk-pod-stop", "mlk-pod-delete"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("stage %s is missing", want)
 		}

@@ -61,6 +61,9 @@ func (c *cluster) bringUp(ctx context.Context, self string, specs []component.Sp
 	if err := c.createStorageClass(ctx); err != nil {
 		return err
 	}
+	if err := c.sparePods(ctx); err != nil {
+		return err
+	}
 	if err := c.step(fmt.Sprintf("waiting for %d nodes", c.config.Nodes())); err != nil {
 		return err
 	}
