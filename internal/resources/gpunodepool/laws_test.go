@@ -11,9 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -25,22 +22,6 @@ import (
 
 // The laws of internal/testkit/laws are about resources that are objects. What
 // they say holds for a pool too; here it is said of nodes.
-
-// front is a provider with the one resource.
-type front struct{ data *lifecycle.ProviderData }
-
-func (f front) Configured() *lifecycle.ProviderData { return f.data }
-func (front) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "mlk"
-}
-func (front) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (f front) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	resp.ResourceData = f.data
-}
-func (front) DataSources(context.Context) []func() datasource.DataSource { return nil }
-func (front) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{gpunodepool.New}
-}
 
 // rig is a workspace in front of a server with nodes.
 type rig struct {
@@ -83,7 +64,7 @@ func workspace(t *testing.T, api *fakeapi.Server, wrap func(http.RoundTripper) h
 	}
 	t.Cleanup(client.Close)
 	data := &lifecycle.ProviderData{Connect: func() (*kube.Client, error) { return client, nil }, Namespace: "default", ClusterChanged: "error"}
-	return &rig{Core: testkit.NewCore(t, front{data}, nil, "mlk_gpu_node_pool"), t: t, api: api, stop: client.Close}
+	return &rig{Core: testkit.NewCore(t, testkit.Alone{Resource: gpunodepool.New, Data: data}, nil, "mlk_gpu_node_pool"), t: t, api: api, stop: client.Close}
 }
 
 func declare(more map[string]any) map[string]any {

@@ -4,101 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
-	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
 )
 
-// alone is a provider that has nothing but inference services.
-type alone struct {
-	data *lifecycle.ProviderData
-}
-
-// Configured lets plans and reads be served as main serves them.
-func (p alone) Configured() *lifecycle.ProviderData { return p.data }
-
-func (alone) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "mlk"
-}
-func (alone) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (p alone) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	resp.ResourceData = p.data
-}
-func (alone) DataSources(context.Context) []func() datasource.DataSource { return nil }
-func (alone) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{inferenceservice.New}
-}
-
-// process is a provider process that dies at its nth request, which takes effect
-// and whose answer is lost.
-type process struct {
-	next http.RoundTripper
-	at   int
-	die  func()
-
-	mu sync.Mutex
-	n  int
-}
-
-var errDead = errors.New("the process was killed")
-
-// RoundTrip sends a request while the process lives.
-func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.mu.Lock()
-	if r.URL.Query().Get("watch") == "" {
-		p.n++
-	}
-	n := p.n
-	p.mu.Unlock()
-	if p.at > 0 && (n > p.at) {
-		p.die()
-		return nil, errDead
-	}
-	resp, err := p.next.RoundTrip(r)
-	if p.at > 0 && n == p.at && err == nil {
-		_ = resp.Body.Close()
-		p.die()
-		return nil, errDead
-	}
-	return resp, err
-}
-
-func (p *process) died() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.n >= p.at
-}
-
 // start is Terraform with another process of the provider.
-func start(t *testing.T, api *fakeapi.Server, p *process) (*testkit.Core, *kube.Client) {
+func start(t *testing.T, api *fakeapi.Server, p *testkit.Process) (*testkit.Core, *kube.Client) {
 	t.Helper()
-	cfg := api.Config()
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		p.next = next
-		return p
-	})
-	client, err := kube.NewClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return testkit.NewCore(t, alone{&lifecycle.ProviderData{
-		Namespace: "default", ClusterChanged: "error",
-		Connect: func() (*kube.Client, error) { return client, nil },
-	}}, nil, "mlk_inference_service"), client
+	return testkit.Start(t, api.Config(), p, "mlk_inference_service", inferenceservice.New)
 }
 
 type attributes = map[string]any
@@ -152,7 +73,7 @@ func handedOverDespite(t *testing.T, from, to attributes, back bool, n int) bool
 		}
 		return nil
 	}
-	first, client := start(t, api, &process{})
+	first, client := start(t, api, &testkit.Process{})
 	if out := first.Apply(ctx, from); out.Errors() != "" {
 		t.Fatal(out.Errors())
 	}
@@ -166,13 +87,13 @@ func handedOverDespite(t *testing.T, from, to attributes, back bool, n int) bool
 
 	mortal, die := context.WithCancel(ctx)
 	defer die()
-	dying := &process{at: n, die: die}
+	dying := &testkit.Process{At: n, After: true, Die: die}
 	dead, gone := start(t, api, dying)
 	dead.State, dead.Private = first.State, first.Private
 	answer := dead.Apply(mortal, to)
 	gone.Close()
 
-	next, last := start(t, api, &process{})
+	next, last := start(t, api, &testkit.Process{})
 	next.State = first.State // Terraform keeps the prior state, and drops what is private
 	if answer.Errors() == "" {
 		next.State, next.Private = dead.State, dead.Private
@@ -200,7 +121,7 @@ func handedOverDespite(t *testing.T, from, to attributes, back bool, n int) bool
 	if out := next.Plan(ctx, want); out.Changed {
 		t.Errorf("still a change: %s", out.Planned)
 	}
-	return dying.died()
+	return dying.Died()
 }
 
 // Switching autoscaling off for fewer pods than there are is what the user asked
@@ -216,7 +137,7 @@ func TestAutoscalingOff(t *testing.T) {
 		}
 		return nil
 	}
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	ctx := t.Context()
 	if out := core.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}})); out.Errors() != "" {
 		t.Fatal(out.Errors())

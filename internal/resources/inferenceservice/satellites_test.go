@@ -12,6 +12,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
 )
@@ -39,7 +40,7 @@ func podsAndImage(api *fakeapi.Server) (int64, any) {
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	before := serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}, "on_failed_rollout": "rollback"})
 	if out := core.Apply(ctx, before); out.Errors() != "" {
 		t.Fatal(out.Errors())
@@ -98,7 +99,7 @@ func TestRouteWithoutGatewayAPI(t *testing.T) {
 		}
 		return nil
 	}
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	routed := serviceWith(attributes{"route": attributes{"gateway": "public"}})
 	if out := core.Plan(ctx, routed); !strings.Contains(out.Errors(), "This cluster has no Gateway API") || !strings.Contains(out.Errors(), "standard-install.yaml") {
 		t.Errorf("the plan of a create says: %s", out.Errors())
@@ -114,7 +115,7 @@ func TestRouteWithoutGatewayAPI(t *testing.T) {
 // What cannot work together is refused, and what will surprise is said, at plan.
 func TestSatellitesAtPlan(t *testing.T) {
 	t.Parallel()
-	core, _ := start(t, completing(t), &process{})
+	core, _ := start(t, completing(t), &testkit.Process{})
 	scaling := func(with attributes) attributes { return attributes{"autoscaling": with} }
 	for name, c := range map[string]struct { //nolint:paralleltest // they share one Terraform
 		with           attributes
@@ -150,7 +151,7 @@ func TestSatellitesAtPlan(t *testing.T) {
 // A model's url is where it is reached from furthest away.
 func TestURLOfDoors(t *testing.T) {
 	t.Parallel()
-	core, _ := start(t, completing(t), &process{})
+	core, _ := start(t, completing(t), &testkit.Process{})
 	for want, with := range map[string]attributes{
 		"http://api.default.svc:8000": {"ingress": attributes{}},
 		"http://a.example.com":        {"ingress": attributes{"host": "a.example.com", "path": "/"}},
@@ -173,7 +174,7 @@ func TestURLOfDoors(t *testing.T) {
 func TestRollbackOfAutoscaling(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	before := serviceWith(attributes{"replicas": 3})
 	if out := core.Apply(ctx, before); out.Errors() != "" {
 		t.Fatal(out.Errors())
@@ -214,7 +215,7 @@ func failWithPods(api *fakeapi.Server, pods int64) {
 func TestAutoscalingOffInConflict(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	if out := core.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}})); out.Errors() != "" {
 		t.Fatal(out.Errors())
 	}
@@ -241,7 +242,7 @@ func TestAutoscalingOffInConflict(t *testing.T) {
 func TestDriftedSatelliteGoes(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	with := serviceWith(attributes{"ingress": attributes{"host": "a.example.com"}})
 	if out := core.Apply(ctx, with); out.Errors() != "" {
 		t.Fatal(out.Errors())
@@ -270,7 +271,7 @@ func TestDriftedSatelliteGoes(t *testing.T) {
 // doors is null by then.
 func TestSatellitesUnknown(t *testing.T) {
 	t.Parallel()
-	core, _ := start(t, completing(t), &process{})
+	core, _ := start(t, completing(t), &testkit.Process{})
 	unknown := testkit.Unknown{}
 	for name, with := range map[string]attributes{
 		"one of two doors":   {"ingress": unknown, "route": unknown},
@@ -289,7 +290,7 @@ func TestSatellitesUnknown(t *testing.T) {
 func TestReplicasAfterAutoscaling(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	core, _ := start(t, api, &process{})
+	core, _ := start(t, api, &testkit.Process{})
 	if out := core.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 9}})); out.Errors() != "" {
 		t.Fatal(out.Errors())
 	}
@@ -322,7 +323,7 @@ func TestLeastPodsArePlaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	core := testkit.NewCore(t, alone{&lifecycle.ProviderData{
+	core := testkit.NewCore(t, testkit.Alone{Resource: inferenceservice.New, Data: &lifecycle.ProviderData{
 		Namespace: "default", ClusterChanged: "error", Placement: lifecycle.PlacementWarning, Inventory: &lifecycle.Inventory{},
 		Connect: func() (*kube.Client, error) { return client, nil },
 	}}, nil, "mlk_inference_service")

@@ -2,104 +2,22 @@ package shardedservice_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"sync"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
-	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/shardedservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
 )
 
-// alone is a provider that has nothing but sharded services.
-type alone struct {
-	data *lifecycle.ProviderData
-}
-
-// Configured lets plans and reads be served as main serves them.
-func (p alone) Configured() *lifecycle.ProviderData { return p.data }
-
-func (alone) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "mlk"
-}
-func (alone) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (p alone) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	resp.ResourceData = p.data
-}
-func (alone) DataSources(context.Context) []func() datasource.DataSource { return nil }
-func (alone) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{shardedservice.New}
-}
-
-// process is a provider process that dies at its nth request: before or after it
-// takes effect.
-type process struct {
-	next  http.RoundTripper
-	at    int
-	after bool
-	// die ends what the process would still do.
-	die func()
-
-	mu sync.Mutex
-	n  int
-}
-
-var errDead = errors.New("the process was killed")
-
-// RoundTrip sends a request while the process lives.
-func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.mu.Lock()
-	if r.URL.Query().Get("watch") == "" {
-		p.n++
-	}
-	n := p.n
-	p.mu.Unlock()
-	if p.at > 0 && (n > p.at || n == p.at && !p.after) {
-		p.die()
-		return nil, errDead
-	}
-	resp, err := p.next.RoundTrip(r)
-	if p.at > 0 && n == p.at && err == nil {
-		_ = resp.Body.Close()
-		p.die()
-		return nil, errDead
-	}
-	return resp, err
-}
-
-func (p *process) died() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.n >= p.at
-}
-
 // start is Terraform with another process of the provider.
-func start(t *testing.T, api *fakeapi.Server, p *process) (*testkit.Core, *kube.Client) {
+func start(t *testing.T, api *fakeapi.Server, p *testkit.Process) (*testkit.Core, *kube.Client) {
 	t.Helper()
-	cfg := api.Config()
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		p.next = next
-		return p
-	})
-	client, err := kube.NewClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return testkit.NewCore(t, alone{&lifecycle.ProviderData{
-		Namespace: "default", ClusterChanged: "error",
-		Connect: func() (*kube.Client, error) { return client, nil },
-	}}, nil, "mlk_sharded_service"), client
+	return testkit.Start(t, api.Config(), p, "mlk_sharded_service", shardedservice.New)
 }
 
 // TestGrowthKilledAnywhere kills the provider at each request of an update that
@@ -134,7 +52,7 @@ func grownDespite(t *testing.T, with func(string) map[string]any, n int, after b
 			fakeapi.Defaults(o)
 			return nil
 		}
-		first, client := start(t, api, &process{})
+		first, client := start(t, api, &testkit.Process{})
 		if out := first.Apply(ctx, with("1Gi")); out.Errors() != "" {
 			t.Fatal(out.Errors())
 		}
@@ -154,15 +72,15 @@ func grownDespite(t *testing.T, with func(string) map[string]any, n int, after b
 
 		mortal, die := context.WithCancel(ctx)
 		defer die()
-		dying := &process{at: n, after: after, die: die}
+		dying := &testkit.Process{At: n, After: after, Die: die}
 		dead, gone := start(t, api, dying)
 		dead.State, dead.Private = first.State, first.Private
 		answer := dead.Apply(mortal, with("2Gi"))
 		gone.Close()
-		reached = dying.died()
+		reached = dying.Died()
 		between := api.Get("StatefulSet", "default", "ps") == nil
 
-		next, last := start(t, api, &process{})
+		next, last := start(t, api, &testkit.Process{})
 		next.State = first.State // Terraform keeps the prior state, and drops what is private
 		if answer.Errors() == "" {
 			next.State, next.Private = dead.State, dead.Private // all that was left was to mark it as recorded

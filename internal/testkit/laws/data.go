@@ -2,7 +2,6 @@ package laws
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,8 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -60,29 +57,6 @@ func ReadData(t testing.TB, root string, newData func() datasource.DataSource) D
 // Dir is the folder of the data source's package.
 func (s DataSubject) Dir(root string) string {
 	return filepath.Join(root, "internal", "datasources", strings.ReplaceAll(strings.TrimPrefix(s.Type, "mlk_"), "_", ""))
-}
-
-// soloData is a provider with one data source.
-type soloData struct {
-	new  func() datasource.DataSource
-	data *lifecycle.ProviderData
-}
-
-var _ lifecycle.Provider = soloData{}
-
-// Configured is what the data source gets.
-func (s soloData) Configured() *lifecycle.ProviderData { return s.data }
-
-func (soloData) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "mlk"
-}
-func (soloData) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (s soloData) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	resp.DataSourceData = s.data
-}
-func (soloData) Resources(context.Context) []func() resource.Resource { return nil }
-func (s soloData) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{s.new}
 }
 
 // Run reads every case and checks the laws of data sources: what is read is as
@@ -128,7 +102,7 @@ func (s DataSubject) Run(t *testing.T, update bool) {
 	}
 	t.Run("cluster unknown", func(t *testing.T) {
 		config := load(t, filepath.Join(s.Cases[0], "config.yaml"))
-		_, out := testkit.ReadData(t, soloData{s.New, &lifecycle.ProviderData{Unknown: "host"}}, s.Type, config)
+		_, out := testkit.ReadData(t, testkit.Alone{DataSource: s.New, Data: &lifecycle.ProviderData{Unknown: "host"}}, s.Type, config)
 		if msg := out.Errors(); !strings.Contains(msg, `"host"`) || !strings.Contains(msg, "depends_on") {
 			t.Errorf("an unknown host: %q", msg)
 		}
@@ -164,7 +138,7 @@ func (s DataSubject) read(t testing.TB, api *fakeapi.Server, config Config) (tft
 	}
 	t.Cleanup(client.Close)
 	data := &lifecycle.ProviderData{Connect: func() (*kube.Client, error) { return client, nil }, Namespace: "default", ClusterChanged: "error"}
-	return testkit.ReadData(t, soloData{s.New, data}, s.Type, config)
+	return testkit.ReadData(t, testkit.Alone{DataSource: s.New, Data: data}, s.Type, config)
 }
 
 // unhelpful are words that no message has.

@@ -5,7 +5,6 @@ package laws
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -80,29 +77,6 @@ func Defaults(o runtime.Object, _ bool) error {
 	return nil
 }
 
-// solo is a provider with one resource and one API server.
-type solo struct {
-	new  func() resource.Resource
-	data *lifecycle.ProviderData
-}
-
-var _ lifecycle.Provider = solo{}
-
-// Configured is what the resources get.
-func (s solo) Configured() *lifecycle.ProviderData { return s.data }
-
-func (solo) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "mlk"
-}
-func (solo) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (s solo) Configure(_ context.Context, _ provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	resp.ResourceData = s.data
-}
-func (solo) DataSources(context.Context) []func() datasource.DataSource { return nil }
-func (s solo) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{s.new}
-}
-
 // The provider's own labels and annotations: they are on every object.
 var (
 	providerLabels      = map[string]string{"laws.example.com/team": "provider"}
@@ -146,7 +120,7 @@ func newRig(t testing.TB, s Subject, api *fakeapi.Server, wrap func(http.RoundTr
 		Connect:   func() (*kube.Client, error) { return client, nil },
 		Namespace: "default", ClusterChanged: "error", Labels: providerLabels, Annotations: providerAnnotations,
 	}
-	return &rig{Core: testkit.NewCore(t, solo{s.New, data}, nil, s.Type), s: s, api: api, close: client.Close}
+	return &rig{Core: testkit.NewCore(t, testkit.Alone{Resource: s.New, Data: data}, nil, s.Type), s: s, api: api, close: client.Close}
 }
 
 // schemaOf is the schema of the resource.
