@@ -1,6 +1,8 @@
 package diags
 
 import (
+	"strings"
+
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -37,4 +39,20 @@ func AttributePath(p path.Path) *tftypes.AttributePath {
 		}
 	}
 	return at
+}
+
+// OfValidators puts what the validators of libraries say into our form: the summary
+// names the attribute, and the path ends at the top, because Terraform shows the line
+// of top-level attributes only. They name the whole path in their text.
+func OfValidators(ds []*tfprotov6.Diagnostic) {
+	for _, d := range ds {
+		if d.Attribute == nil || len(d.Attribute.Steps()) == 0 {
+			continue
+		}
+		d.Attribute = tftypes.NewAttributePathWithSteps(d.Attribute.Steps()[:1])
+		if rest, ours := strings.CutPrefix(d.Detail, "Attribute "); ours && strings.HasPrefix(d.Summary, "Invalid Attribute") {
+			at, _, _ := strings.Cut(rest, " ")
+			d.Summary = "Wrong value of " + at
+		}
+	}
 }

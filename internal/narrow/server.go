@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
 // GetProviderSchema answers with the narrow schemas.
@@ -24,16 +26,18 @@ func (s *server) GetProviderSchema(ctx context.Context, req *tfprotov6.GetProvid
 // ValidateResourceConfig checks names and types of what was narrowed, then lets
 // the provider check the rest.
 func (s *server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
-	t := s.travel(req.TypeName)
-	if t == nil {
-		return s.ProviderServer.ValidateResourceConfig(ctx, req)
-	}
 	in := *req
-	in.Config = t.widen(req.Config)
-	if t.failed() {
-		return &tfprotov6.ValidateResourceConfigResponse{Diagnostics: t.problems()}, t.err
+	if t := s.travel(req.TypeName); t != nil {
+		in.Config = t.widen(req.Config)
+		if t.failed() {
+			return &tfprotov6.ValidateResourceConfigResponse{Diagnostics: t.problems()}, t.err
+		}
 	}
-	return s.ProviderServer.ValidateResourceConfig(ctx, &in)
+	resp, err := s.ProviderServer.ValidateResourceConfig(ctx, &in)
+	if err == nil {
+		diags.OfValidators(resp.Diagnostics)
+	}
+	return resp, err
 }
 
 // ReadResource reads; what has not changed keeps the user's spelling.

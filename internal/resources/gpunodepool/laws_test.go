@@ -263,7 +263,7 @@ func TestDriftIsSeen(t *testing.T) {
 		r.apply(declare(nil))
 		r.edit("n1", "metadata|labels|tier", "theirs")
 		r.refresh()
-		if out := r.Plan(t.Context(), declare(nil)); !strings.Contains(out.Errors(), `"label tier" of 1 node belongs to kubectl-edit`) {
+		if out := r.Plan(t.Context(), declare(nil)); !strings.Contains(out.Errors(), "Label tier of 1 node belongs to kubectl-edit") {
 			t.Errorf("the plan says %q", out.Errors())
 		}
 		r.apply(declare(map[string]any{"force_conflicts": true}))

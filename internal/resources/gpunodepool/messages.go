@@ -99,11 +99,11 @@ func explained(w nodepool.Wanted, all []nodepool.Conflict) diag.Diagnostics {
 		k := cause{has: c.Has, owner: c.Owner, pool: c.Pool}
 		switch {
 		case c.Taint != nil:
-			k.key = "taint " + c.Taint.Key + ":" + c.Taint.Effect
+			k.key = "Taint " + c.Taint.Key + ":" + c.Taint.Effect
 		case c.Cordon:
-			k.key = "cordon"
+			k.key = "The cordon"
 		default:
-			k.key = "label " + c.Label
+			k.key = "Label " + c.Label
 		}
 		if _, seen := first[k]; !seen {
 			order, first[k] = append(order, k), c
@@ -128,7 +128,7 @@ func conflict(w nodepool.Wanted, c nodepool.Conflict, key string, nodes []string
 		who = fmt.Sprintf("pool %q", c.Owner)
 	}
 	m := diags.Message{
-		Summary: lifecycle.Clip(fmt.Sprintf("%q of %s belongs to %s", key, counted(len(nodes), "node"), who)),
+		Summary: lifecycle.Clip(fmt.Sprintf("%s of %s belongs to %s", key, counted(len(nodes), "node"), who)),
 		Stands:  "Nothing was changed.",
 		Do:      fmt.Sprintf("Remove it from the configuration to leave it to %s, or set force_conflicts = true to take it; it is given back when the pool lets go of it.", who),
 	}
