@@ -27,6 +27,7 @@ var (
 	DeviceClass             = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "DeviceClass", Resource: "deviceclasses"}
 	Job                     = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	JobSet                  = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
+	NodePool                = Kind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool", Resource: "nodepools"}
 	Pod                     = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	ResourceClaimTemplate   = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
 	Service                 = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}

@@ -98,7 +98,6 @@ func yields(p *corev1.Pod) bool {
 
 // What makes nodes on demand.
 var (
-	nodePool            = kube.Kind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool", Resource: "nodepools"}
 	provisioningRequest = kube.Kind{Group: "autoscaling.x-k8s.io", Version: "v1", Kind: "ProvisioningRequest", Resource: "provisioningrequests", Namespaced: true}
 	autoscalerStatus    = kube.Ref{
 		Kind:      kube.Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true},
@@ -112,7 +111,7 @@ func scales(ctx context.Context, client *kube.Client, nodes []corev1.Node) scali
 	if slices.ContainsFunc(nodes, func(n corev1.Node) bool { return n.Labels["karpenter.sh/nodepool"] != "" }) {
 		return scalingActive
 	}
-	for _, k := range []kube.Kind{nodePool, provisioningRequest} {
+	for _, k := range []kube.Kind{kube.NodePool, provisioningRequest} {
 		switch has, err := client.Serves(ctx, k); {
 		case err != nil:
 			tflog.Info(ctx, "it is not known whether the cluster has an autoscaler", map[string]any{"error": err.Error()})

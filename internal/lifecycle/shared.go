@@ -36,6 +36,12 @@ func Refusal(title string, ref kube.Ref, verb string, err error, stands string) 
 	return failure{title: title, ref: ref, verb: verb, err: err, stands: stands}.diagnostics()
 }
 
+// RefusalAt is Refusal of an object that was sent: it names the attributes that made
+// the fields which the cluster objects to.
+func RefusalAt(title string, ref kube.Ref, verb string, err error, stands string, sent *kube.Object, fields diags.Fields) diag.Diagnostics {
+	return failure{title: title, ref: ref, verb: verb, err: err, stands: stands, sent: sent, fields: fields}.diagnostics()
+}
+
 // Unsettled is the warning that a refresh gives while the cluster is not known.
 func Unsettled(attribute string) diag.Diagnostic {
 	return diags.Message{
@@ -66,6 +72,29 @@ func StatusTypes() map[string]attr.Type { return statusTypes }
 
 // NoStatus is the attribute status of what has not been seen.
 func NoStatus() types.Object { return types.ObjectNull(statusTypes) }
+
+// Mark puts the owner's marks on an object that a resource makes: its type and id, and
+// the claim of its state.
+func Mark(o *kube.Object, typ, id, claim string) { mark(o, typ, id, claim) }
+
+// Owned reports whether an object bears the owner's mark of a resource.
+func Owned(o *kube.Object, typ, id string) bool {
+	return o.GetLabels()[OwnerLabel] == ownerHash(typ, id)
+}
+
+// ClaimOf is the claim that an object bears; "" for none.
+func ClaimOf(o *kube.Object) string { return claimOf(o) }
+
+// Lasting is an object without what changes at every write.
+func Lasting(o *kube.Object) map[string]any { return lasting(o) }
+
+// Objects is the attribute objects: these, with their uids.
+func Objects(refs []kube.Ref, uid func(kube.Ref) types.String) types.List {
+	return objectsValue(refs, uid)
+}
+
+// ObjectType is the type of an element of the attribute objects.
+func ObjectType() types.ObjectType { return objectType }
 
 // NewClaim makes a claim: the random mark by which the objects of one state are
 // told from those of another with the same configuration.

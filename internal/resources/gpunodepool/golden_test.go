@@ -29,6 +29,13 @@ func (write) IsApplyConfiguration() {}
 func TestDesired(t *testing.T) {
 	t.Parallel()
 	testkit.Golden(t, New, func(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+		if m.onDemand() {
+			o, ds := m.nodePool(t.Context())
+			if ds.HasError() {
+				return nil, ds
+			}
+			return []runtime.ApplyConfiguration{write(o.Object)}, nil
+		}
 		n := &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: "gpu-1", UID: "uid", ResourceVersion: "7", Labels: map[string]string{"nvidia.com/mig.config": "all-disabled", "nvidia.com/mig.config.state": "success", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "node-type": "old"}},
 			Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "by-hand", Effect: corev1.TaintEffectNoExecute}}},
@@ -64,7 +71,7 @@ func TestEveryAttributeHasAGolden(t *testing.T) {
 	for name, a := range resp.Schema.Attributes {
 		set := a.IsComputed()
 		for _, c := range s.Configs {
-			set = set || within(t, name, a, c[name])
+			set = set || sets(t, name, a, c[name])
 		}
 		if !set {
 			t.Errorf("no configuration sets %s", name)
@@ -72,8 +79,8 @@ func TestEveryAttributeHasAGolden(t *testing.T) {
 	}
 }
 
-// within reports whether a configuration sets an attribute with all that is in it.
-func within(t *testing.T, at string, a schema.Attribute, v any) bool {
+// sets reports whether a configuration sets an attribute with all that is in it.
+func sets(t *testing.T, at string, a schema.Attribute, v any) bool {
 	t.Helper()
 	var inner map[string]schema.Attribute
 	var objects []any
@@ -91,7 +98,7 @@ func within(t *testing.T, at string, a schema.Attribute, v any) bool {
 		set := false
 		for _, o := range objects {
 			m, _ := o.(map[string]any)
-			set = set || within(t, at+"."+name, b, m[name])
+			set = set || sets(t, at+"."+name, b, m[name])
 		}
 		if !set {
 			return false

@@ -629,7 +629,7 @@ func TestInvalid(t *testing.T) {
 	t.Parallel()
 	twice := []any{map[string]any{"key": "a", "effect": "NoSchedule"}, map[string]any{"key": "a", "value": "x", "effect": "NoSchedule"}}
 	for says, more := range map[string]map[string]any{
-		"needs node_selector or node_names":                    {"node_selector": nil},
+		"needs node_selector, node_names or karpenter":         {"node_selector": nil},
 		"would take its nodes out of the pool":                 {"labels": map[string]any{"gpu": "other"}},
 		"A taint is declared twice":                            {"taints": twice},
 		"Kubernetes itself sets taints":                        {"taints": []any{map[string]any{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}}},

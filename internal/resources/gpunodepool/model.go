@@ -95,6 +95,7 @@ func (m *Model) see(nodes []*corev1.Node, verdict wait.Verdict, configured bool)
 	m.Nodes = types.MapValueMust(nodeType, entries)
 	m.Totals = sum.value()
 	m.Status = lifecycle.StatusOf(verdict, nil)
+	m.Objects = lifecycle.Objects(nil, nil)
 }
 
 // totals are sums over nodes.

@@ -44,10 +44,14 @@ func (p *Pool) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if !plan.Name.Equal(state.Name) {
-		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("name"))
+	if by := plan.remakes(&state); by != "" {
+		resp.RequiresReplace = append(resp.RequiresReplace, path.Root(by))
 		plan.forget()
+		plan.Objects = types.ListUnknown(lifecycle.ObjectType())
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+		if plan.onDemand() { // of nodes that the pool still bears nothing can be said
+			p.foresee(ctx, &plan, nil, memory{}, resp)
+		}
 		return
 	}
 	due := plan.follow(&state, mem.Pending)
@@ -80,6 +84,7 @@ func (m *Model) follow(state *Model, pending bool) bool {
 		{m.MIG, state.MIG},
 		{m.Sharing, state.Sharing},
 		{m.PluginConfig, state.PluginConfig},
+		{m.Karpenter, state.Karpenter},
 		{m.MinNodes, state.MinNodes},
 		{m.MinGPUs, state.MinGPUs},
 		{m.ForceConflicts, state.ForceConflicts},
@@ -90,11 +95,13 @@ func (m *Model) follow(state *Model, pending bool) bool {
 	}
 	matching := list(names(state.Nodes))
 	m.ID, m.Members, m.Nodes, m.Totals, m.Status = state.ID, state.Members, state.Nodes, state.Totals, state.Status
-	if !changed && !pending && matching.Equal(state.Members) {
+	m.Objects = state.Objects
+	onDemand := !state.Karpenter.IsNull()
+	if !changed && !pending && (onDemand || matching.Equal(state.Members)) {
 		return false
 	}
 	m.forget()
-	if !others && !pending {
+	if !others && !pending && !onDemand {
 		m.Members = matching
 	}
 	return true
@@ -130,6 +137,13 @@ func settledNames(planned, state types.List) types.List {
 // foresee looks at the nodes and tells what stands in the way. A cluster that
 // cannot be asked, or not yet, says nothing against a plan.
 func (p *Pool) foresee(ctx context.Context, plan, state *Model, mem memory, resp *resource.ModifyPlanResponse) {
+	if plan.onDemand() {
+		if state != nil {
+			resp.Diagnostics.Append(plan.drifts(state)...)
+		}
+		resp.Diagnostics.Append(p.foreseeKarpenter(ctx, plan, mem)...)
+		return
+	}
 	if p.provider.Unknown != "" || !plan.declaredKnown() {
 		return
 	}

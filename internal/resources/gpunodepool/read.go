@@ -54,6 +54,19 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 		resp.Diagnostics.Append(lifecycle.Refusal(title(m.Name.ValueString()), kube.Ref{Kind: kube.Node}, "list", err, "The state is unchanged.")...)
 		return
 	}
+	if m.onDemand() {
+		exists, ds := m.review(ctx, client, &mem, nodes)
+		resp.Diagnostics.Append(ds...)
+		switch {
+		case ds.HasError():
+		case !exists:
+			resp.State.RemoveResource(ctx)
+		default:
+			resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+			resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
+		}
+		return
+	}
 	s := survey(m.wanted(), nodes)
 	configured, err := m.layout().written(ctx, client, m.Name.ValueString())
 	if err != nil {
@@ -70,7 +83,8 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 }
 
 // ImportState takes a pool into the state: one that nodes bear already, by its
-// name, or nodes that were labelled and tainted by hand, by "name/selector".
+// name, nodes that were labelled and tainted by hand, by "name/selector", or a
+// NodePool of Karpenter, by its name.
 func (p *Pool) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	name, selector, ds := importID(ctx, req)
 	resp.Diagnostics.Append(ds...)
@@ -89,6 +103,15 @@ func (p *Pool) ImportState(ctx context.Context, req resource.ImportStateRequest,
 		return
 	}
 	m, ds := adopt(name, selector, nodes)
+	if ds.HasError() && len(selector) == 0 {
+		found, failed := adopted(ctx, client, name, nodes)
+		if resp.Diagnostics.Append(failed...); failed.HasError() {
+			return
+		}
+		if found != nil {
+			m, ds = found, nil
+		}
+	}
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -125,6 +148,53 @@ func importID(ctx context.Context, req resource.ImportStateRequest) (name string
 	return name, selector, ds
 }
 
+// review looks at the NodePool of a pool of Karpenter, and at its nodes; exists is
+// whether the NodePool that the state knows is there.
+func (m *Model) review(ctx context.Context, client *kube.Client, mem *memory, nodes []*corev1.Node) (exists bool, ds diag.Diagnostics) {
+	ref := nodePoolRef(m.Name.ValueString())
+	live, err := client.Get(ctx, ref)
+	if err != nil {
+		return false, lifecycle.Refusal(title(ref.Name), ref, "read", err, "The state is unchanged.")
+	}
+	if uid := uidIn(m.Objects); live == nil || uid != "" && string(live.GetUID()) != uid {
+		return false, nil
+	}
+	hidden, ds := m.seeNodePool(ctx, live)
+	if ds.HasError() {
+		return true, ds
+	}
+	m.show(live, string(live.GetUID()), nodes)
+	switch {
+	case hidden:
+		mem.Pending = true // no attribute shows it: the next apply writes it again
+	case judgeNodePool(live).Outcome == wait.Done:
+		mem.Pending = false
+	}
+	return true, nil
+}
+
+// adopted is the model of a NodePool of Karpenter; nil when there is none.
+func adopted(ctx context.Context, client *kube.Client, name string, nodes []*corev1.Node) (*Model, diag.Diagnostics) {
+	has, err := client.Serves(ctx, kube.NodePool)
+	if err != nil || !has {
+		return nil, nil
+	}
+	live, err := client.Get(ctx, nodePoolRef(name))
+	if err != nil {
+		return nil, lifecycle.Refusal(title(name), nodePoolRef(name), "read", err, "Nothing was imported.")
+	}
+	if live == nil {
+		return nil, nil
+	}
+	m := adoptNodePool(live)
+	m.Karpenter = withoutDefaults(m.Karpenter)
+	m.ID, m.Name, m.NodeSelector, m.NodeNames = types.StringValue(name), types.StringValue(name), types.MapNull(types.StringType), types.ListNull(types.StringType)
+	m.MIG, m.Sharing, m.PluginConfig = types.ObjectNull(migTypes), types.ObjectNull(sharingTypes), types.ObjectNull(pluginTypes)
+	m.Timeouts = lifecycle.NoTimeouts()
+	m.show(live, string(live.GetUID()), nodes)
+	return m, nil
+}
+
 // adopt is the model of a pool as its nodes show it: of what they bear, only that
 // which the pool itself has set. What people set by hand the configuration claims.
 func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Model, diag.Diagnostics) {
@@ -142,6 +212,7 @@ func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Mode
 	m := &Model{
 		ID: types.StringValue(name), Name: types.StringValue(name), NodeSelector: mapOf(selector), NodeNames: types.ListNull(types.StringType),
 		Labels: types.MapNull(types.StringType), Taints: types.ListNull(taintType), Timeouts: lifecycle.NoTimeouts(),
+		Karpenter: types.ObjectNull(karpenterTypes), Objects: lifecycle.Objects(nil, nil),
 		MIG: types.ObjectNull(migTypes), Sharing: types.ObjectNull(sharingTypes), PluginConfig: types.ObjectNull(pluginTypes),
 	}
 	var named []string

@@ -35,6 +35,7 @@ type Model struct {
 	MIG            types.Object   `tfsdk:"mig"`
 	Sharing        types.Object   `tfsdk:"sharing"`
 	PluginConfig   types.Object   `tfsdk:"device_plugin_config"`
+	Karpenter      types.Object   `tfsdk:"karpenter"`
 	MinNodes       types.Int64    `tfsdk:"min_nodes"`
 	MinGPUs        types.Int64    `tfsdk:"min_gpus"`
 	ForceConflicts types.Bool     `tfsdk:"force_conflicts"`
@@ -44,6 +45,7 @@ type Model struct {
 	Nodes          types.Map      `tfsdk:"nodes"`
 	Totals         types.Object   `tfsdk:"totals"`
 	Status         types.Object   `tfsdk:"status"`
+	Objects        types.List     `tfsdk:"objects"`
 }
 
 const (

@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
@@ -45,14 +44,14 @@ var (
 // Schema gives the attributes.
 func (p *Pool) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A pool of GPU nodes: the labels, taints and cordon of the nodes that a selector matches. " +
+		MarkdownDescription: "A pool of GPU nodes: the labels, taints and cordon of the nodes that a selector matches, or nodes that Karpenter makes when pods need them. " +
 			"Every node of the pool bears the label `pool.mlk.dev/<name>=true`, so that workloads ask for it with `scheduling.node_pool`; a node may be in several pools.\n\n" +
 			"The pool owns single labels and single taints, not nodes. Other pools, operators, clouds and people may have other keys on the same node: they never show as changes and are never undone. " +
 			"Nodes come and go without a change in the plan; a node that joins, or has lost what the pool declares, is planned by its name, and one that matches no more is cleaned. " +
 			"Destroying the pool gives its nodes back as they were before.",
 		Attributes: declared(),
 	}
-	for _, name := range []string{"force_conflicts", "on_failure", "timeouts", "status"} {
+	for _, name := range []string{"force_conflicts", "on_failure", "timeouts", "status", "objects"} {
 		resp.Schema.Attributes[name] = lifecycle.CommonAttribute(ctx, name, limits)
 	}
 	for name, a := range computed() {
@@ -70,7 +69,7 @@ func declared() map[string]schema.Attribute {
 		"node_selector": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
 			MarkdownDescription: "Labels that the nodes of the pool have, all of them, for example `{ \"nvidia.com/gpu.product\" = \"NVIDIA-H100-80GB-HBM3\" }`. " +
-				"Nodes that match later join with the next apply. Either this or `node_names` is needed. Changed in place: nodes that match no more are cleaned.",
+				"Nodes that match later join with the next apply. This, `node_names`, `karpenter` or `cluster_api` is needed. Changed in place: nodes that match no more are cleaned.",
 			Validators: []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(diags.LabelKey()), mapvalidator.ValueStringsAre(diags.LabelValue()), mapvalidator.NoNullValues()},
 		},
 		"node_names": schema.ListAttribute{
@@ -88,24 +87,7 @@ func declared() map[string]schema.Attribute {
 			Optional: true,
 			MarkdownDescription: "Taints of the nodes, which keep pods away that do not tolerate them. The pool owns each key with its effect; other taints stay. " +
 				"One that was there before with the same value stays when the pool goes. The order means nothing. Default: none. Changed in place.",
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"key": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "Key, for example `nvidia.com/gpu`, which GPU workloads of mlk tolerate by themselves.",
-					Validators:          []validator.String{diags.LabelKey(reserved...)},
-				},
-				"value": schema.StringAttribute{
-					Optional:            true,
-					MarkdownDescription: "Value, for example `present`. Default: none.",
-					Validators:          []validator.String{diags.LabelValue()},
-				},
-				"effect": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "`NoSchedule`: no new pods. `PreferNoSchedule`: new pods only where there is no other room. `NoExecute`: pods that run leave too.",
-					Validators: []validator.String{stringvalidator.OneOf(
-						string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))},
-				},
-			}},
+			NestedObject: taintObject(),
 		},
 		"cordon": schema.BoolAttribute{
 			Optional: true,
@@ -115,6 +97,7 @@ func declared() map[string]schema.Attribute {
 		"mig":                  migAttribute(),
 		"sharing":              sharingAttribute(),
 		"device_plugin_config": pluginAttribute(),
+		"karpenter":            karpenterAttribute(),
 		"min_nodes": schema.Int64Attribute{
 			Optional:            true,
 			MarkdownDescription: "How many nodes of the pool have to be Ready before create and update return. Nodes that join meanwhile are taken in. Default: none is waited for. Changing it changes nothing on the cluster.",

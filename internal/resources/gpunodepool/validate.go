@@ -21,10 +21,10 @@ func (p *Pool) ValidateConfig(ctx context.Context, req resource.ValidateConfigRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if m.NodeSelector.IsNull() && m.NodeNames.IsNull() {
+	if m.NodeSelector.IsNull() && m.NodeNames.IsNull() && m.Karpenter.IsNull() {
 		resp.Diagnostics.Append(diags.Message{
-			Summary: "A GPU node pool needs node_selector or node_names",
-			Do:      "Say which nodes belong to the pool: by their labels, for example { \"nvidia.com/gpu.present\" = \"true\" }, or by their names.",
+			Summary: "A GPU node pool needs node_selector, node_names or karpenter",
+			Do:      "Say which nodes belong to the pool: by their labels, for example { \"nvidia.com/gpu.present\" = \"true\" }, or by their names. Or have Karpenter make them.",
 			At:      path.Root("node_selector"),
 		}.Error())
 	}
@@ -41,6 +41,7 @@ func (p *Pool) ValidateConfig(ctx context.Context, req resource.ValidateConfigRe
 	}
 	resp.Diagnostics.Append(m.checkTaints()...)
 	resp.Diagnostics.Append(m.checkLayout()...)
+	resp.Diagnostics.Append(m.checkKarpenter()...)
 	named := int64(len(m.NodeNames.Elements()))
 	if m.NodeSelector.IsNull() && !m.NodeNames.IsUnknown() && !m.NodeNames.IsNull() && !m.MinNodes.IsUnknown() && m.MinNodes.ValueInt64() > named {
 		resp.Diagnostics.Append(diags.Message{

@@ -52,22 +52,29 @@ func (p *Pool) Create(ctx context.Context, req resource.CreateRequest, resp *res
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	mem := memory{Claim: lifecycle.NewClaim()}
+	save := func() diag.Diagnostics {
+		ds := resp.State.Set(ctx, &m)
+		ds.Append(mem.store(ctx, resp.Private)...)
+		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
+	}
+	if m.onDemand() {
+		resp.Diagnostics.Append(p.order(ctx, &m, &mem, limit, save, func(o *order) diag.Diagnostics {
+			o.creating = true
+			return o.create(ctx)
+		})...)
+		return
+	}
 	c, s, ds := p.begin(ctx, &m, &mem)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c.creating, c.limit = true, limit
+	c.creating, c.limit, c.save = true, limit, save
 	if resp.Diagnostics.Append(s.elsewhere()...); resp.Diagnostics.HasError() {
 		return
 	}
 	if resp.Diagnostics.Append(s.conflicts(c.writer.Mark)...); resp.Diagnostics.HasError() {
 		return
-	}
-	c.save = func() diag.Diagnostics {
-		ds := resp.State.Set(ctx, &m)
-		ds.Append(mem.store(ctx, resp.Private)...)
-		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
 	}
 	out, wrong := c.put(ctx, layout{}, s.matching)
 	if (len(out.Failures) > 0 || wrong.HasError()) && !out.Wrote {
@@ -93,12 +100,21 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	save := func() diag.Diagnostics {
+		ds := resp.State.Set(ctx, &m)
+		ds.Append(mem.store(ctx, resp.Private)...)
+		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
+	}
+	if m.onDemand() {
+		resp.Diagnostics.Append(p.order(ctx, &m, &mem, limit, save, func(o *order) diag.Diagnostics { return o.update(ctx, &prior) })...)
+		return
+	}
 	c, s, ds := p.begin(ctx, &m, &mem)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c.limit = limit
+	c.limit, c.save = limit, save
 	if resp.Diagnostics.Append(s.foreign(mem.Claim)...); resp.Diagnostics.HasError() {
 		return
 	}
@@ -108,11 +124,6 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 	}
 	if !m.Members.IsUnknown() {
 		c.promised = append([]string{}, listed(m.Members)...)
-	}
-	c.save = func() diag.Diagnostics {
-		ds := resp.State.Set(ctx, &m)
-		ds.Append(mem.store(ctx, resp.Private)...)
-		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
 	}
 	out, wrong := c.put(ctx, prior.layout(), c.targets(s.matching))
 	if len(out.Failures) == 0 && !wrong.HasError() {
@@ -324,6 +335,10 @@ func (p *Pool) Delete(ctx context.Context, req resource.DeleteRequest, resp *res
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if m.onDemand() {
+		resp.Diagnostics.Append(p.order(ctx, &m, &mem, limit, nil, func(o *order) diag.Diagnostics { return o.destroy(ctx) })...)
+		return
+	}
 	c, s, ds := p.begin(ctx, &m, &mem)
 	resp.Diagnostics.Append(ds...)
 	if resp.Diagnostics.HasError() {

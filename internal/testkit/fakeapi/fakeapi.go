@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -90,6 +91,9 @@ type Server struct {
 	Logs map[string]string
 	// Raw are answers to paths that name no objects: /version, /readyz, /apis.
 	Raw map[string]string
+	// Kinds are resources that this server has besides those that all have: what
+	// somebody has installed.
+	Kinds map[string]schema.GroupVersionKind
 	// Complete may fill in what the stored objects leave out, as Defaults does;
 	// create is whether the object is new.
 	Complete func(o runtime.Object, create bool) error
@@ -158,7 +162,7 @@ func (s *Server) Put(o *unstructured.Unstructured, manager ...string) *unstructu
 	if len(manager) > 0 {
 		by = manager[0]
 	}
-	resource := resourceOf(o.GetKind())
+	resource := s.resourceOf(o.GetKind())
 	live := s.objects[key(resource, o.GetNamespace(), o.GetName())]
 	now, err := s.update(live, o, by)
 	if err != nil {
@@ -176,7 +180,7 @@ func (s *Server) Put(o *unstructured.Unstructured, manager ...string) *unstructu
 func (s *Server) Change(kind, namespace, name, manager string, edit func(o map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	resource := resourceOf(kind)
+	resource := s.resourceOf(kind)
 	live := s.objects[key(resource, namespace, name)]
 	if live == nil {
 		panic(fmt.Sprintf("no %s %s/%s to change", kind, namespace, name))
@@ -196,7 +200,7 @@ func (s *Server) Change(kind, namespace, name, manager string, edit func(o map[s
 func (s *Server) Get(kind, namespace, name string) *unstructured.Unstructured {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.objects[key(resourceOf(kind), namespace, name)]; o != nil {
+	if o := s.objects[key(s.resourceOf(kind), namespace, name)]; o != nil {
 		return o.DeepCopy()
 	}
 	return nil
@@ -208,7 +212,7 @@ func (s *Server) List(kind string) []*unstructured.Unstructured {
 	defer s.mu.Unlock()
 	var out []*unstructured.Unstructured
 	for k, o := range s.objects {
-		if strings.HasPrefix(k, resourceOf(kind)+"|") {
+		if strings.HasPrefix(k, s.resourceOf(kind)+"|") {
 			out = append(out, o.DeepCopy())
 		}
 	}
@@ -219,11 +223,11 @@ func (s *Server) List(kind string) []*unstructured.Unstructured {
 func (s *Server) Remove(kind, namespace, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remove(resourceOf(kind), namespace, name)
+	s.remove(s.resourceOf(kind), namespace, name)
 }
 
-func resourceOf(kind string) string {
-	for r, k := range kinds {
+func (s *Server) resourceOf(kind string) string {
+	for r, k := range s.kinds() {
 		if k.Kind == kind {
 			return r
 		}
@@ -234,7 +238,7 @@ func resourceOf(kind string) string {
 func key(resource, namespace, name string) string { return resource + "|" + namespace + "|" + name }
 
 func (s *Server) manager(resource string) (*managedfields.FieldManager, error) {
-	gvk := kinds[resource]
+	gvk := s.kinds()[resource]
 	if !scheme.Scheme.Recognizes(gvk) {
 		return managedfields.NewDefaultCRDFieldManager(managedfields.NewDeducedTypeConverter(), asItIs{}, nothing{}, unstructuredscheme.NewUnstructuredCreator(), gvk, gvk.GroupVersion(), "", nil)
 	}
@@ -263,7 +267,7 @@ func (asItIs) ConvertFieldLabel(_ schema.GroupVersionKind, label, value string) 
 
 // update computes the managed fields of a plain update.
 func (s *Server) update(live, o *unstructured.Unstructured, by string) (*unstructured.Unstructured, error) {
-	m, err := s.manager(resourceOf(o.GetKind()))
+	m, err := s.manager(s.resourceOf(o.GetKind()))
 	if err != nil {
 		return nil, err
 	}
@@ -394,7 +398,7 @@ type target struct {
 	resource, namespace, name string
 }
 
-func parse(p string) (target, bool) {
+func (s *Server) parse(p string) (target, bool) {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
 	case len(parts) >= 3 && parts[0] == "api":
@@ -412,20 +416,39 @@ func parse(p string) (target, bool) {
 	if len(parts) > 1 {
 		t.name = parts[1]
 	}
-	_, known := kinds[t.resource]
+	_, known := s.kinds()[t.resource]
 	return t, known
 }
 
-// discovery answers which kinds a group version has; false when it has none.
-func discovery(p string) (metav1.APIResourceList, bool) {
+// discovery answers which versions a group has, and which kinds a group version has;
+// false when it has none.
+func (s *Server) discovery(p string) (any, bool) {
 	gv, ok := strings.CutPrefix(p, "/apis/")
 	out := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv}
-	for resource, k := range kinds {
+	group := metav1.APIGroup{TypeMeta: metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}, Name: gv}
+	for resource, k := range s.kinds() {
 		if ok && k.GroupVersion().String() == gv {
-			out.APIResources = append(out.APIResources, metav1.APIResource{Name: resource, Kind: k.Kind})
+			out.APIResources = append(out.APIResources, metav1.APIResource{Name: resource, Kind: k.Kind, Namespaced: k.Group == "cluster.x-k8s.io"})
+		}
+		if ok && k.Group == gv {
+			group.PreferredVersion = metav1.GroupVersionForDiscovery{GroupVersion: k.GroupVersion().String(), Version: k.Version}
+			group.Versions = []metav1.GroupVersionForDiscovery{group.PreferredVersion}
 		}
 	}
+	if len(group.Versions) > 0 {
+		return group, true
+	}
 	return out, len(out.APIResources) > 0
+}
+
+// kinds are all kinds of this server by their resource.
+func (s *Server) kinds() map[string]schema.GroupVersionKind {
+	if len(s.Kinds) == 0 {
+		return kinds
+	}
+	all := maps.Clone(kinds)
+	maps.Copy(all, s.Kinds)
+	return all
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -456,12 +479,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, text)
 		return
 	}
-	if list, ok := discovery(r.URL.Path); ok {
+	if list, ok := s.discovery(r.URL.Path); ok {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(list)
 		return
 	}
-	t, ok := parse(r.URL.Path)
+	t, ok := s.parse(r.URL.Path)
 	if !ok {
 		refuse(w, &apierrors.StatusError{ErrStatus: metav1.Status{Status: "Failure", Code: 404, Reason: metav1.StatusReasonNotFound, Message: "the server could not find the requested resource"}})
 		return
@@ -516,7 +539,7 @@ func refuse(w http.ResponseWriter, err error) {
 func (s *Server) handle(r *http.Request, t target, body []byte, req Request) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gr := schema.GroupResource{Group: kinds[t.resource].Group, Resource: t.resource}
+	gr := schema.GroupResource{Group: s.kinds()[t.resource].Group, Resource: t.resource}
 	live := s.objects[key(t.resource, t.namespace, t.name)]
 	switch r.Method {
 	case http.MethodGet:
@@ -559,7 +582,7 @@ func (s *Server) list(t target, selector string) (int, any, error) {
 			items = append(items, o.DeepCopy().Object)
 		}
 	}
-	gvk := kinds[t.resource]
+	gvk := s.kinds()[t.resource]
 	return http.StatusOK, map[string]any{
 		"apiVersion": gvk.GroupVersion().String(), "kind": gvk.Kind + "List",
 		"metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)}, "items": items,
@@ -585,7 +608,7 @@ func (s *Server) patch(r *http.Request, t target, gr schema.GroupResource, live 
 		if err != nil {
 			return 0, nil, err
 		}
-		old, err := typed(live, kinds[t.resource])
+		old, err := typed(live, s.kinds()[t.resource])
 		if err != nil {
 			return 0, nil, err
 		}
@@ -596,7 +619,7 @@ func (s *Server) patch(r *http.Request, t target, gr schema.GroupResource, live 
 		if err := s.complete(merged, live == nil); err != nil {
 			return 0, nil, err
 		}
-		if now, err = plain(merged, kinds[t.resource]); err != nil {
+		if now, err = plain(merged, s.kinds()[t.resource]); err != nil {
 			return 0, nil, err
 		}
 	default:
@@ -698,7 +721,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, t target) {
 		}
 	}
 	if initial {
-		gvk := kinds[t.resource]
+		gvk := s.kinds()[t.resource]
 		mark := map[string]any{"apiVersion": gvk.GroupVersion().String(), "kind": gvk.Kind, "metadata": map[string]any{
 			"resourceVersion": strconv.Itoa(s.version), "annotations": map[string]any{metav1.InitialEventsAnnotationKey: "true"},
 		}}
