@@ -33,13 +33,18 @@ type recipe struct {
 	// module holds the manifests, pkg is the program.
 	module, pkg string
 	tags        string
-	crds        string
-	webhooks    string
+	// crds are patterns of files, with a space between them.
+	crds string
+	// webhooks is a folder to render; "" where there are none.
+	webhooks string
 	// objects are files of what installers bring besides; "" for nothing.
 	objects string
 	// edits are made on a copy of the program's main.go: what the program fixes
 	// and a process beside others cannot have.
 	edits []edit
+	// inside are edits of the module's own files, by their path in it: the program is
+	// built from a copy of the module.
+	inside map[string][]edit
 }
 
 type edit struct{ from, to string }
@@ -51,6 +56,16 @@ func recipes() map[string]recipe {
 			pkg:      "sigs.k8s.io/jobset",
 			crds:     "config/components/crd/bases/*.yaml",
 			webhooks: "config/components/webhook",
+		},
+		"karpenter": {
+			module: "sigs.k8s.io/karpenter",
+			pkg:    "sigs.k8s.io/karpenter/kwok",
+			crds:   "pkg/apis/crds/*.yaml kwok/apis/crds/*.yaml",
+			// It says only which port it listens on, and takes all addresses of the machine.
+			inside: map[string][]edit{"pkg/operator/operator.go": {
+				{`BindAddress: fmt.Sprintf(":%d", options.FromContext(ctx).MetricsPort)`, `BindAddress: fmt.Sprintf("127.0.0.1:%d", options.FromContext(ctx).MetricsPort)`},
+				{`HealthProbeBindAddress: fmt.Sprintf(":%d", options`, `HealthProbeBindAddress: fmt.Sprintf("127.0.0.1:%d", options`},
+			}},
 		},
 		"kubeflow": {
 			module:   "github.com/kubeflow/trainer/v2",
@@ -128,7 +143,11 @@ func (r recipe) make(ctx context.Context, module, out string) error {
 	if err := r.build(ctx, module, source, filepath.Join(out, filepath.Base(out))); err != nil {
 		return err
 	}
-	crds, err := together(filepath.Join(source, r.crds))
+	var patterns []string
+	for p := range strings.FieldsSeq(r.crds) {
+		patterns = append(patterns, filepath.Join(source, p))
+	}
+	crds, err := together(patterns...)
 	if err != nil {
 		return err
 	}
@@ -144,6 +163,9 @@ func (r recipe) make(ctx context.Context, module, out string) error {
 			return err
 		}
 	}
+	if r.webhooks == "" {
+		return nil
+	}
 	webhooks, err := kustomize(filepath.Join(source, r.webhooks))
 	if err != nil {
 		return err
@@ -152,7 +174,17 @@ func (r recipe) make(ctx context.Context, module, out string) error {
 }
 
 func (r recipe) build(ctx context.Context, module, source, program string) error {
-	pkg := r.pkg
+	pkg, args := r.pkg, []string{"build", "-tags", r.tags, "-ldflags", "-s -w", "-o", program}
+	if len(r.inside) > 0 {
+		// At one place, so that Go's cache knows it again.
+		work := program + "-source"
+		defer os.RemoveAll(work)
+		file, err := r.copied(module, source, work)
+		if err != nil {
+			return err
+		}
+		args = append(args, "-modfile", file)
+	}
 	if len(r.edits) > 0 {
 		// In the module's own folder, because it must import what only that module has.
 		dir, err := os.MkdirTemp(module, "edited-")
@@ -166,7 +198,38 @@ func (r recipe) build(ctx context.Context, module, source, program string) error
 		}
 		pkg = "./" + filepath.Base(dir)
 	}
-	return cli.Go(ctx, module, "build", "-tags", r.tags, "-ldflags", "-s -w", "-o", program, pkg)
+	return cli.Go(ctx, module, append(args, pkg)...)
+}
+
+// copied copies an engine's module to work with the edits made, and returns a go.mod
+// that takes it from there.
+func (r recipe) copied(module, source, work string) (string, error) {
+	copied := filepath.Join(work, "module")
+	if err := errors.Join(os.RemoveAll(work), os.CopyFS(copied, os.DirFS(source))); err != nil {
+		return "", err
+	}
+	for file, edits := range r.inside {
+		to := filepath.Join(copied, file)
+		if err := os.Remove(to); err != nil {
+			return "", err
+		}
+		if err := (recipe{edits: edits}).edit(filepath.Join(source, file), to); err != nil {
+			return "", err
+		}
+	}
+	for _, file := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(module, file))
+		if err != nil {
+			return "", err
+		}
+		if file == "go.mod" {
+			text = fmt.Appendf(text, "\nreplace %s => %s\n", r.module, copied)
+		}
+		if err := os.WriteFile(filepath.Join(work, file), text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(work, "go.mod"), nil
 }
 
 // edit copies a file with the edits made; each must be found exactly once.
@@ -185,13 +248,17 @@ func (r recipe) edit(from, to string) error {
 }
 
 // together puts the files that match into one stream.
-func together(pattern string) ([]byte, error) {
-	files, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, err
-	}
-	if len(files) == 0 {
-		return nil, errors.New("no file matches " + pattern)
+func together(patterns ...string) ([]byte, error) {
+	var files []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, errors.New("no file matches " + pattern)
+		}
+		files = append(files, found...)
 	}
 	var out bytes.Buffer
 	for _, file := range files {

@@ -63,12 +63,13 @@ func rings() []ring {
 		},
 		{name: "kind", takes: 8 * time.Minute, needsCLI: true, builds: provider, extra: kindNeeds, run: onKind},
 		{
-			name: "engines", takes: 5 * time.Minute, needsCLI: true, run: engines,
+			name: "engines", takes: 6 * time.Minute, needsCLI: true, run: engines,
 			builds: map[string][]string{
 				".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"},
-				"internal/devcluster/engines/jobset":   {"tool"},
-				"internal/devcluster/engines/kubeflow": {"tool"},
-				"internal/devcluster/engines/kueue":    {"-tags=exclude_scheduler_library", "tool"},
+				"internal/devcluster/engines/jobset":    {"tool"},
+				"internal/devcluster/engines/karpenter": {"tool"},
+				"internal/devcluster/engines/kubeflow":  {"tool"},
+				"internal/devcluster/engines/kueue":     {"-tags=exclude_scheduler_library", "tool"},
 			},
 		},
 	}
@@ -243,6 +244,10 @@ const acceptanceParallel = "8"
 // needEngines are the tests that want JobSet, Kubeflow Trainer and Kueue on the cluster.
 const needEngines = "^TestAccEngine"
 
+// needKarpenter are the tests that want Karpenter: on a cluster of their own, since where
+// it is nobody can say any more that there will be no node for a pod.
+const needKarpenter = "^TestAccKarpenter"
+
 // needNodes are the tests that want real nodes: those of kindTests.
 const needNodes = "^TestAccKind"
 
@@ -256,7 +261,7 @@ func acceptance(ctx context.Context, s site) (total result) {
 	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
 		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-skip", needEngines, "./..."))
 	}
-	total.add(onCluster(ctx, s, env, nil, "-run", "^TestAcc", "-skip", needEngines+"|"+needNodes))
+	total.add(onCluster(ctx, s, env, nil, "-run", "^TestAcc", "-skip", needEngines+"|"+needKarpenter+"|"+needNodes))
 	return total
 }
 
@@ -270,7 +275,13 @@ func engines(ctx context.Context, s site) (total result) {
 	if s.cluster == "devcluster" && len(s.testArgs) == 0 {
 		total.add(goTest(ctx, filepath.Join(s.root, "internal", "devcluster"), append(env, "DEVCLUSTER_IT=1"), "-run", needEngines, "./..."))
 	}
-	total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue"}, "-run", needEngines))
+	named := strings.Join(s.testArgs, " ")
+	if !strings.Contains(named, "TestAccKarpenter") {
+		total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue"}, "-run", needEngines))
+	}
+	if !strings.Contains(named, "TestAccEngine") {
+		total.add(onCluster(ctx, s, env, []string{"--engine", "karpenter"}, "-run", needKarpenter))
+	}
 	return total
 }
 

@@ -70,6 +70,8 @@ type Spec struct {
 	Name string
 	Path string
 	Args []string
+	// Env are variables besides those of the supervisor.
+	Env []string
 }
 
 // Server is the URL of the API server.

@@ -25,7 +25,7 @@ import (
 // Variable is the environment variable that names the folder of the built engines.
 const Variable = "DEVCLUSTER_ENGINES"
 
-//go:embed *.yaml
+//go:embed *.yaml *.json
 var configurations embed.FS
 
 // Engine is one engine of a cluster.
@@ -81,13 +81,36 @@ func New(self, cluster string, names []string, ports []int) ([]Engine, error) {
 
 // Spec is how the engine is started. It acts as whom the kubeconfig names.
 func (e Engine) Spec(kubeconfig string) component.Spec {
+	if e.Name == karpenter {
+		return component.Spec{
+			Name: e.Name, Path: filepath.Join(e.built, e.Name), Env: []string{"KUBECONFIG=" + kubeconfig},
+			Args: []string{
+				"--instance-types-file-path=" + e.configuration(), "--disable-leader-election=true",
+				"--metrics-port=" + strconv.Itoa(e.WebhookPort), "--health-probe-port=" + strconv.Itoa(e.HealthPort),
+			},
+		}
+	}
 	return component.Spec{
 		Name: e.Name, Path: filepath.Join(e.built, e.Name),
 		Args: []string{"--config=" + e.configuration(), "--kubeconfig=" + kubeconfig},
 	}
 }
 
-func (e Engine) configuration() string { return filepath.Join(e.Dir, "config.yaml") }
+func (e Engine) configuration() string {
+	return filepath.Join(e.Dir, "config"+filepath.Ext(e.source()))
+}
+
+// source is the embedded file that the configuration is made of: for Karpenter, which
+// is told the rest by flags, the machines that it can make.
+func (e Engine) source() string {
+	if e.Name == karpenter {
+		return "karpenter.json"
+	}
+	return e.Name + ".yaml"
+}
+
+// karpenter makes simulated nodes, by its own provider for KWOK.
+const karpenter = "karpenter"
 
 // Health is the address that answers when the engine is ready.
 func (e Engine) Health() string {
@@ -105,7 +128,7 @@ func (e Engine) WriteFiles() error {
 	if _, err := a.Issue(pki.Subject{File: "tls", Name: e.Name, Hosts: []string{"127.0.0.1"}}); err != nil {
 		return err
 	}
-	t, err := template.ParseFS(configurations, e.Name+".yaml")
+	t, err := template.ParseFS(configurations, e.source())
 	if err != nil {
 		return fmt.Errorf("read the configuration of engine %s: %w", e.Name, err)
 	}

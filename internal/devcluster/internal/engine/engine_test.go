@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,11 +62,14 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where t
 // Every engine has a configuration that is whole and listens on this machine only.
 func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
-	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6})
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {
+		if e.Name == karpenter {
+			continue // its configuration is no such file
+		}
 		if err := e.WriteFiles(); err != nil {
 			t.Fatal(err)
 		}
@@ -101,6 +105,37 @@ func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines a
 	raw, err := os.ReadFile(all[2].configuration())
 	if err != nil || !strings.Contains(string(raw), "[batch/job, jobset.x-k8s.io/jobset, trainer.kubeflow.org/trainjob]") {
 		t.Errorf("Kueue beside the others does not queue their runs: %v\n%s", err, raw)
+	}
+}
+
+// Karpenter is told all but the machines by flags and its environment.
+func TestKarpenter(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
+	home, cluster := built(t, karpenter), t.TempDir()
+	all, err := New("/bin/devcluster", cluster, []string{karpenter}, []int{1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := all[0].WriteFiles(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(cluster, "engines", karpenter, "config.json")
+	want := component.Spec{
+		Name: karpenter, Path: filepath.Join(home, karpenter, karpenter), Env: []string{"KUBECONFIG=/k"},
+		Args: []string{"--instance-types-file-path=" + file, "--disable-leader-election=true", "--metrics-port=1", "--health-probe-port=2"},
+	}
+	if diff := cmp.Diff(want, all[0].Spec("/k")); diff != "" {
+		t.Error(diff)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var machines []struct {
+		Name      string
+		Resources map[string]string
+	}
+	if err := json.Unmarshal(raw, &machines); err != nil || len(machines) == 0 || machines[0].Resources["nvidia.com/gpu"] != "8" {
+		t.Errorf("%v, %v", machines, err)
 	}
 }
 

@@ -44,6 +44,7 @@ var (
 		"CustomResourceDefinition":       crds,
 		"MutatingWebhookConfiguration":   {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
 		"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
+		"KWOKNodeClass":                  {Group: "karpenter.kwok.sh", Version: "v1alpha1", Resource: "kwoknodeclasses"},
 		"ClusterTrainingRuntime":         {Group: "trainer.kubeflow.org", Version: "v1alpha1", Resource: "clustertrainingruntimes"},
 	}
 )
@@ -112,6 +113,9 @@ func (e Engine) AwaitReady(ctx context.Context) error {
 // engine must be ready: until it answers, such objects are refused.
 func (e Engine) InstallWebhooks(ctx context.Context, client dynamic.Interface) error {
 	objects, err := read(filepath.Join(e.built, webhooksFile))
+	if errors.Is(err, fs.ErrNotExist) && e.Name == karpenter {
+		return nil // its CRDs say all that is to be checked
+	}
 	if err != nil {
 		return err
 	}
@@ -135,9 +139,17 @@ func (e Engine) InstallWebhooks(ctx context.Context, client dynamic.Interface) e
 	return nil
 }
 
+// class is what Karpenter makes machines of, which its installers leave to others.
+var class = &unstructured.Unstructured{Object: map[string]any{
+	"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass", "metadata": map[string]any{"name": "default"},
+}}
+
 // InstallObjects makes what comes with the engine: the training runtimes of Kubeflow
-// Trainer. Its webhooks look at them.
+// Trainer, at which its webhooks look, and the node class of Karpenter.
 func (e Engine) InstallObjects(ctx context.Context, client dynamic.Interface) error {
+	if e.Name == karpenter {
+		return apply(ctx, client, class.DeepCopy())
+	}
 	objects, err := read(filepath.Join(e.built, objectsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

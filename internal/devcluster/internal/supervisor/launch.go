@@ -52,6 +52,7 @@ func (l *launcher) launch(s component.Spec) (statedir.Process, error) {
 	cmd := exec.Command(s.Path, s.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = l.dir.Path
+	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	proc.DieWithParent(cmd.SysProcAttr)
 
