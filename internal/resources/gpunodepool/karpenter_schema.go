@@ -140,7 +140,7 @@ func ceilingAttribute() schema.Attribute {
 			"cpu":    schema.StringAttribute{Optional: true, MarkdownDescription: "CPUs, as `512`.", Validators: []validator.String{quantityForm()}},
 			"memory": schema.StringAttribute{Optional: true, MarkdownDescription: "Memory, as `4Ti`.", Validators: []validator.String{quantityForm()}},
 			"nodes": schema.Int64Attribute{
-				Optional: true, MarkdownDescription: "Nodes.",
+				Optional: true, MarkdownDescription: "How many nodes there may be.",
 				Validators: []validator.Int64{int64validator.AtLeast(0)},
 			},
 			"others": schema.MapAttribute{
