@@ -234,18 +234,11 @@ func karpenterFields() diags.Fields {
 // its labels and taints: the API takes either as one value, and theirs would go.
 // before is what the pool asked for until now, live what there is.
 func besides(want, before, live *kube.Object) {
-	if have, ok := kube.At(live.Object, atLabels...); ok {
-		theirs, _ := have.(map[string]any)
-		mine, _ := kube.At(want.Object, atLabels...)
-		labels, _ := mine.(map[string]any)
-		was, _ := kube.At(before.Object, atLabels...)
-		declared, _ := was.(map[string]any)
-		for k, v := range theirs {
-			if _, ours := declared[k]; !ours {
-				if _, said := labels[k]; !said {
-					labels[k] = v
-				}
-			}
+	labels, was := objectAt(want.Object, atLabels...), objectAt(before.Object, atLabels...)
+	for k, v := range objectAt(live.Object, atLabels...) {
+		_, said := labels[k]
+		if _, ours := was[k]; !ours && !said {
+			labels[k] = v
 		}
 	}
 	mine, declared := placed(want), placed(before)
@@ -292,9 +285,7 @@ func changed(want, live *kube.Object) []string {
 		}
 	}
 	unput(said.Object, atTaints...) // others may add to it
-	own, _, _ := nestedMap(said.Object, "spec")
-	have, _, _ := nestedMap(live.Object, "spec")
-	for _, d := range kube.Drift(own, have) {
+	for _, d := range kube.Drift(objectAt(said.Object, "spec"), objectAt(live.Object, "spec")) {
 		full := append([]string{kube.NodePool.Kind, "spec"}, d...)
 		at, ok := fields.Find(full)
 		switch {
@@ -316,10 +307,11 @@ func unput(o map[string]any, at ...string) {
 	delete(o, at[len(at)-1])
 }
 
-func nestedMap(o map[string]any, at ...string) (map[string]any, bool, error) {
-	v, ok := kube.At(o, at...)
+// objectAt is the object at a place of another; nil for none.
+func objectAt(o map[string]any, at ...string) map[string]any {
+	v, _ := kube.At(o, at...)
 	m, _ := v.(map[string]any)
-	return m, ok, nil
+	return m
 }
 
 func last(p path.Path) string {
@@ -342,11 +334,11 @@ func (m *Model) seeNodePool(ctx context.Context, live *kube.Object) (hidden bool
 		case "":
 			hidden = true
 		case "labels":
-			m.Labels, _ = nowOf(m.Labels, theirs.Labels).(types.Map)
+			m.Labels, _ = nowOf(ctx, m.Labels, theirs.Labels).(types.Map)
 		case "taints":
 			m.Taints = taintValues(declaredOf(m.taints(), theirs.taints()))
 		default:
-			inner[name] = nowOf(inner[name], theirs.Karpenter.Attributes()[name])
+			inner[name] = nowOf(ctx, inner[name], theirs.Karpenter.Attributes()[name])
 		}
 	}
 	m.Karpenter = types.ObjectValueMust(karpenterTypes, inner)

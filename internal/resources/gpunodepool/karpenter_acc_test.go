@@ -140,14 +140,18 @@ func TestAccKarpenterMakesNodes(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 		resource.TestStep{
-			ConfigDirectory:  config.StaticDirectory("testdata/TestAccKarpenterMakesNodes/3"),
-			PreConfig:        func() { s.edit(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"expireAfter": "24h"}}}}) },
+			ConfigDirectory: config.StaticDirectory("testdata/TestAccKarpenterMakesNodes/3"),
+			PreConfig: func() {
+				s.edit(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"expireAfter": "24h"}}}})
+			},
 			ExpectError:      testkit.Words("expireAfter", "belongs to", "kubectl-edit"),
 			ConfigPlanChecks: action(address, plancheck.ResourceActionUpdate),
 		},
 		resource.TestStep{
 			ConfigDirectory: same,
-			PreConfig:       func() { s.edit(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"expireAfter": "Never"}}}}) },
+			PreConfig: func() {
+				s.edit(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"expireAfter": "Never"}}}})
+			},
 			Check: func(*terraform.State) error {
 				live, err := s.dynamic().Resource(nodePools).Get(context.Background(), s.name("a"), metav1.GetOptions{})
 				if err != nil {
@@ -195,7 +199,9 @@ func TestAccKarpenterNotReady(t *testing.T) {
 				if _, err := s.dynamic().Resource(nodeClasses).Create(t.Context(), class, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(func() { _ = s.dynamic().Resource(nodeClasses).Delete(context.Background(), s.Namespace, metav1.DeleteOptions{}) })
+				t.Cleanup(func() {
+					_ = s.dynamic().Resource(nodeClasses).Delete(context.Background(), s.Namespace, metav1.DeleteOptions{})
+				})
 			},
 			Check: resource.TestCheckResourceAttr(address, "status.phase", "Ready"),
 		},

@@ -110,7 +110,7 @@ func adoptDisruption(v any) types.Object {
 
 // nowOf is what there is now of what was said: of objects and maps only the parts
 // that had been named, of lists all.
-func nowOf(said, now attr.Value) attr.Value {
+func nowOf(ctx context.Context, said, now attr.Value) attr.Value {
 	if said == nil || said.IsNull() || now == nil || now.IsNull() {
 		if said != nil && said.IsNull() {
 			return said
@@ -125,9 +125,9 @@ func nowOf(said, now attr.Value) attr.Value {
 		}
 		parts := map[string]attr.Value{}
 		for name, v := range s.Attributes() {
-			parts[name] = nowOf(v, n.Attributes()[name])
+			parts[name] = nowOf(ctx, v, n.Attributes()[name])
 		}
-		return types.ObjectValueMust(s.AttributeTypes(context.Background()), parts)
+		return types.ObjectValueMust(s.AttributeTypes(ctx), parts)
 	case types.Map:
 		n, ok := now.(types.Map)
 		if !ok {
@@ -140,9 +140,9 @@ func nowOf(said, now attr.Value) attr.Value {
 			}
 		}
 		if len(parts) == 0 {
-			return types.MapNull(s.ElementType(context.Background()))
+			return types.MapNull(s.ElementType(ctx))
 		}
-		return types.MapValueMust(s.ElementType(context.Background()), parts)
+		return types.MapValueMust(s.ElementType(ctx), parts)
 	}
 	return now
 }

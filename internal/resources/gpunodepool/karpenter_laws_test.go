@@ -111,7 +111,7 @@ func TestKarpenterLife(t *testing.T) {
 	madeNode(r.api, "n1")
 	addNode(r.api, "n2") // of nobody
 	r.settled(demand(nil))
-	if got := fmt.Sprint(r.Attribute("members"), r.Attribute("totals").(map[string]any)["gpus"]); got != "[n1] 8" {
+	if got := fmt.Sprint(r.Attribute("members"), r.of("totals", "gpus")); got != "[n1] 8" {
 		t.Errorf("members and GPUs are %s", got)
 	}
 	next := demand(map[string]any{"labels": map[string]any{"tier": "other"}, "karpenter.weight": 20})
@@ -163,20 +163,14 @@ func TestKarpenterDrift(t *testing.T) {
 			t.Parallel()
 			r := workspace(t, karpenterAPI(t), nil)
 			r.apply(demand(map[string]any{"force_conflicts": true}))
-			before := testkit.Plain(r.State).(map[string]any)
+			before := r.seen()
 			r.api.Change("NodePool", "", "a", "kubectl-edit", func(o map[string]any) { editAt(o, edit...) })
 			r.refresh()
-			after := testkit.Plain(r.State).(map[string]any)
+			after := r.seen()
 			var got []string
 			for k := range before {
-				if k != "karpenter" && cmp.Diff(before[k], after[k]) != "" {
+				if cmp.Diff(before[k], after[k]) != "" {
 					got = append(got, k)
-				}
-			}
-			was, is := before["karpenter"].(map[string]any), after["karpenter"].(map[string]any)
-			for k := range was {
-				if cmp.Diff(was[k], is[k]) != "" {
-					got = append(got, "karpenter."+k)
 				}
 			}
 			if name == "status" { // no attribute says it: it is written again
@@ -210,6 +204,31 @@ func TestKarpenterDrift(t *testing.T) {
 			t.Errorf("the apply left %v, %v, %q", labels, taints, memory)
 		}
 	})
+}
+
+// of is an attribute of an attribute.
+func (r *rig) of(name, inner string) any {
+	r.t.Helper()
+	o, ok := r.Attribute(name).(map[string]any)
+	if !ok {
+		r.t.Fatalf("%s is %v", name, r.Attribute(name))
+	}
+	return o[inner]
+}
+
+// seen are the attributes of the state; those of karpenter by themselves.
+func (r *rig) seen() map[string]any {
+	r.t.Helper()
+	all, ok := testkit.Plain(r.State).(map[string]any)
+	k, also := all["karpenter"].(map[string]any)
+	if !ok || !also {
+		r.t.Fatalf("the state is %v", all)
+	}
+	delete(all, "karpenter")
+	for name, v := range k {
+		all["karpenter."+name] = v
+	}
+	return all
 }
 
 func editAt(o map[string]any, fields ...any) {

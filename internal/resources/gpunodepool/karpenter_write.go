@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apitypes "k8s.io/apimachinery/pkg/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -73,7 +72,7 @@ func (o *order) create(ctx context.Context) diag.Diagnostics {
 		ds = o.await(ctx)
 	}
 	ds = append(ds, o.finish(ctx)...)
-	o.client.Later(func(ctx context.Context) error {
+	o.client.Later(func(ctx context.Context) error { //nolint:contextcheck // the mark outlives the call
 		_, err := o.client.Record(ctx, o.ref(), lifecycle.RecordedAnnotation)
 		return err
 	})
@@ -361,7 +360,7 @@ func (o *order) destroy(ctx context.Context) diag.Diagnostics {
 			Stands:   "It goes on existing; this state no longer has it.",
 		}.Warning()}
 	}
-	if _, err := o.client.Delete(ctx, o.ref(), apitypes.UID(live.GetUID())); err != nil {
+	if _, err := o.client.Delete(ctx, o.ref(), live.GetUID()); err != nil {
 		if now, lost := o.client.Get(ctx, o.ref()); apierrors.IsConflict(err) && lost == nil && (now == nil || now.GetUID() != live.GetUID()) {
 			return nil // by somebody between the read and the delete
 		}
