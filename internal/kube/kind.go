@@ -113,6 +113,20 @@ func (k Kind) APIVersion() string { return k.GVK().GroupVersion().String() }
 type Ref struct {
 	Kind            Kind
 	Namespace, Name string
+	// Role tells the second object of a kind that a resource owns from its first:
+	// "canary". It says nothing to the server.
+	Role string
+}
+
+// Key is the object's key in Live: its kind, and its role where it has one.
+func (r Ref) Key() string { return r.Kind.Key(r.Role) }
+
+// Key is the key of the kind's object that has the role; "" for its first.
+func (k Kind) Key(role string) string {
+	if role == "" {
+		return k.Kind
+	}
+	return k.Kind + "/" + role
 }
 
 // String returns "Job ml/train", or "StorageClass fast" without a namespace. A

@@ -55,8 +55,8 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		if len(findings) > 0 {
 			got.Outcome = wait.Failed
 		}
-		if v.gone && got.Outcome == wait.Progressing {
-			return wait.Of(wait.Failed, "Deleted", "Deleted", fmt.Sprintf("%s was deleted by somebody else", v.ref))
+		if gone, ok := v.missing(); ok && got.Outcome == wait.Progressing {
+			return wait.Of(wait.Failed, "Deleted", "Deleted", fmt.Sprintf("%s was deleted by somebody else", gone))
 		}
 		return got
 	})
@@ -71,12 +71,12 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	return w.explain(ctx, verdict, level, slices.Collect(maps.Values(v.ever)), err != nil)
 }
 
-// withOthers adds the objects beside the main one, which nobody watches, as they
-// were written.
+// withOthers adds the objects beside the main one that nobody watches, as they were
+// written.
 func (w *writer[M, P]) withOthers(seen kube.Live) kube.Live {
 	for ref, o := range w.live {
-		if ref != w.want[0].ref {
-			seen[ref.Kind.Kind] = o
+		if key := ref.Key(); ref != w.want[0].ref && seen[key] == nil {
+			seen[key] = o
 		}
 	}
 	return seen
@@ -128,7 +128,7 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 			target.Seen = evidence.Pods
 		}
 		evidence = diagnose.Collect(ctx, diagnose.NewReader(typed), target)
-		evidence.Pods = w.current(ownPods(evidence.Pods, main, w.uidOf(main)))
+		evidence.Pods = w.current(ownPods(evidence.Pods, w.owners()...))
 		for i, p := range evidence.Pods {
 			for _, before := range pods {
 				if before.UID == p.UID {

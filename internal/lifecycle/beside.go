@@ -20,20 +20,20 @@ func (l Look[M]) asks(m *M, main *kube.Object) (string, bool) {
 	return selector, selector != ""
 }
 
-// of leaves out what the main object does not control, where that counts.
-func (l Look[M]) of(main *kube.Object, found []*kube.Object) []*kube.Object {
+// of leaves out what none of the owners controls, where that counts.
+func (l Look[M]) of(owners []owner, found []*kube.Object) []*kube.Object {
 	if !l.Controlled {
 		return found
 	}
 	return slices.DeleteFunc(slices.Clone(found), func(o *kube.Object) bool {
 		by := kube.Controlled(o)
-		return by == nil || by.UID != main.GetUID()
+		return by == nil || !slices.ContainsFunc(owners, func(w owner) bool { return w.uid == string(by.UID) })
 	})
 }
 
 // read returns the objects; false when there is nothing to look for. Who may not
 // read them, or has no such kind, is told less.
-func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube.Object) ([]*kube.Object, bool) {
+func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube.Object, owners []owner) ([]*kube.Object, bool) {
 	selector, ok := l.asks(m, main)
 	if !ok {
 		return nil, false
@@ -43,7 +43,7 @@ func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube
 		read = client.List
 	}
 	found, err := read(ctx, l.Kind, main.GetNamespace(), selector)
-	return l.of(main, found), err == nil
+	return l.of(owners, found), err == nil
 }
 
 // apart are the objects that change while the main one stays as it is.
@@ -63,7 +63,7 @@ func (r *Resource[M, P]) asBefore(ctx context.Context, client *kube.Client, main
 	var now []*kube.Object
 	for _, l := range r.def.Beside {
 		if l.Apart {
-			found, _ := l.read(ctx, client, nil, main)
+			found, _ := l.read(ctx, client, nil, main, []owner{{uid: string(main.GetUID())}})
 			now = append(now, found...)
 		}
 	}

@@ -72,7 +72,7 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 			resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 		},
 	}
-	ds = w.apply(ctx)
+	ds = w.write(ctx, nil)
 	resp.Diagnostics.Append(ds...)
 	if !w.wrote {
 		return // nothing can exist: nothing to record, nothing to taint

@@ -34,6 +34,11 @@ type Definition[M any] struct {
 	// object: it bears the resource's name and its marks.
 	Owns []kube.Kind
 
+	// Roles are the kinds of which the resource may own a second object, by what that
+	// is for: the one called "<name of the main object>-<role>". Its key is
+	// "Deployment/canary", in kube.Live, in patch and in Fields.
+	Roles map[string][]kube.Kind
+
 	// Mains are the kinds the main object can be of where several engines can make
 	// it, and Main is the one a model asks for. Nil: the first of Owns.
 	Mains []kube.Kind
@@ -142,6 +147,14 @@ type Definition[M any] struct {
 	// bear a reference to it, so that the cluster deletes them when the main object
 	// is collected without us. The main object's kind is none of them.
 	Follows []kube.Kind
+	// Interim returns what is written first, and waited for, where some of what is
+	// wanted may follow only then: a route that leads to pods. What it does not ask
+	// for stays as it is meanwhile, also what is to go. Nil, as the hook and as its
+	// answer: all is written at once. prior is nil in a create.
+	Interim func(prior, wanted *M) *M
+	// Heeds are the owned kinds, beside that of the main object, whose status Ready
+	// looks at: a wait watches them.
+	Heeds []kube.Kind
 	// Renew names the pods that a wait is to end, so that the cluster makes them
 	// anew: those that cannot go on without one that has failed.
 	Renew func(m *M, seen Seen) []string
@@ -172,7 +185,8 @@ type Look[M any] struct {
 	// Selector is their label selector, by what is asked for and by the main
 	// object as it is; "" when there is nothing to look for. Nil selects all.
 	Selector func(m *M, main *kube.Object) string
-	// Controlled leaves out those that the main object does not control.
+	// Controlled leaves out those that neither the main object controls nor another
+	// of its kind that the resource owns.
 	Controlled bool
 	// Apart says that they change while the main object stays as it is, so that
 	// every refresh looks at them. Their Selector gets no model.

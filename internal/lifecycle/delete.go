@@ -46,6 +46,7 @@ func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest,
 		return
 	}
 	mem.mend(m.Base().Objects)
+	r.nameRoles(&mem)
 	refs := mem.refs(r.def.Owns)
 	slices.Reverse(refs)
 	for _, ref := range refs {

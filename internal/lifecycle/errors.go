@@ -152,7 +152,7 @@ func (f failure) attribute(segments []string) (path.Path, bool) {
 	if patchSays(f.patch, segments) {
 		return path.Root("patch"), true
 	}
-	full := append([]string{f.ref.Kind.Kind}, segments...)
+	full := append([]string{f.ref.Key()}, segments...)
 	if at, ok := f.fields.Find(full); ok {
 		return at, true
 	}

@@ -28,6 +28,8 @@ type Examination struct {
 	Objects func() ([]*kube.Object, diag.Diagnostics)
 	// Look is the state after drift was looked for in the live objects.
 	Look func(live kube.Live) (tftypes.Value, diag.Diagnostics)
+	// Key is the key of an object in Look.
+	Key func(kind, name string) string
 	// MadeBy are the attributes that made a field, or what is below it. The
 	// first segment is the kind.
 	MadeBy func(segments []string) []path.Path
@@ -53,6 +55,14 @@ func (r *Resource[M, P]) Examine(ctx context.Context, s schema.Schema, state tft
 		},
 		Look: func(live kube.Live) (tftypes.Value, diag.Diagnostics) {
 			return r.observe(ctx, s, state, P(m), Seen{Live: live, Now: r.clock.Now()})
+		},
+		Key: func(kind, name string) string {
+			for _, k := range r.def.Owns {
+				if k.Kind == kind {
+					return r.refOf(r.objectName(P(m)), k, "", name).Key()
+				}
+			}
+			return kind
 		},
 		MadeBy: func(segments []string) []path.Path {
 			if below := fields.FindBelow(segments); len(below) > 0 {

@@ -65,7 +65,7 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 		return
 	}
 	m := P(model)
-	refs := slices.SortedFunc(maps.Keys(objects), func(a, b kube.Ref) int { return r.order(a.Kind) - r.order(b.Kind) })
+	refs := slices.SortedFunc(maps.Keys(objects), func(a, b kube.Ref) int { return r.order(a) - r.order(b) })
 	seen := r.look(ctx, client, m, objects)
 	seen.Log = r.log(ctx, client, m, seen)
 	resp.Diagnostics.Append(r.record(model, &mem, refs, seen)...)
@@ -139,7 +139,8 @@ func (r *Resource[M, P]) takeOver(ctx context.Context, client *kube.Client, ref 
 // companions are the main object and those beside it that belong to it. What this
 // user may not list, or the cluster does not know, is none.
 func (r *Resource[M, P]) companions(ctx context.Context, client *kube.Client, ref kube.Ref, live *kube.Object) map[kube.Ref]*kube.Object {
-	out := map[kube.Ref]*kube.Object{ref: live}
+	out := r.secondsOf(ctx, client, ref, live)
+	out[ref] = live
 	if r.def.Companion == nil {
 		return out
 	}
@@ -153,7 +154,9 @@ func (r *Resource[M, P]) companions(ctx context.Context, client *kube.Client, re
 			return o.GetDeletionTimestamp() != nil || kube.Controlled(o) != nil || owner != "" && owner != live.GetLabels()[OwnerLabel]
 		})
 		if o := r.def.Companion(live, k, all); o != nil {
-			out[kube.Ref{Kind: k, Namespace: o.GetNamespace(), Name: o.GetName()}] = o
+			if at := r.refOf(ref.Name, k, o.GetNamespace(), o.GetName()); at.Role == "" {
+				out[at] = o
+			}
 		}
 	}
 	return out
@@ -250,7 +253,7 @@ func (r *Resource[M, P]) sayOnce(m P, live *kube.Object) diag.Diagnostics {
 	base := m.Base()
 	for _, ac := range acs {
 		o, err := toObject(ac)
-		if err != nil || o.GetKind() != live.GetKind() {
+		if err != nil || o.GetKind() != live.GetKind() || o.GetName() != live.GetName() {
 			continue // render says what is wrong
 		}
 		base.Labels = without(base.Labels, o.GetLabels())

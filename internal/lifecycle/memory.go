@@ -60,6 +60,7 @@ type memory struct {
 // nothing about the object has changed.
 type remembered struct {
 	Kind        string `json:"kind"`
+	Role        string `json:"role,omitempty"`
 	Namespace   string `json:"namespace,omitempty"`
 	Name        string `json:"name"`
 	UID         string `json:"uid"`
@@ -136,7 +137,7 @@ func (m memory) store(ctx context.Context, p privateWriter) diag.Diagnostics {
 
 // ref names the object, as far as a memory knows its kind.
 func (o remembered) ref() kube.Ref {
-	return kube.Ref{Kind: kube.Kind{Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name}
+	return kube.Ref{Kind: kube.Kind{Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name, Role: o.Role}
 }
 
 // remember notes the objects as they are now, in the order of refs.
@@ -148,7 +149,7 @@ func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
 			continue
 		}
 		m.Objects = append(m.Objects, remembered{
-			Kind: r.Kind.Kind, Namespace: r.Namespace, Name: r.Name,
+			Kind: r.Kind.Kind, Role: r.Role, Namespace: r.Namespace, Name: r.Name,
 			UID: string(o.GetUID()), Fingerprint: fingerprint(o),
 		})
 	}
@@ -233,7 +234,7 @@ func (m memory) refs(kinds []kube.Kind) []kube.Ref {
 	for _, o := range m.Objects {
 		for _, k := range kinds {
 			if k.Kind == o.Kind {
-				out = append(out, kube.Ref{Kind: k, Namespace: o.Namespace, Name: o.Name})
+				out = append(out, kube.Ref{Kind: k, Namespace: o.Namespace, Name: o.Name, Role: o.Role})
 			}
 		}
 	}

@@ -70,24 +70,24 @@ func keysAt(o map[string]any, segments []string) []string {
 func (r *Resource[M, P]) fields(m P) diags.Fields {
 	f := diags.Fields{}
 	base := m.Base()
-	for _, k := range r.def.Owns {
+	for _, key := range r.keys() {
 		for label := range stringsOf(base.LabelsAll) {
 			at := path.Root("labels_all").AtMapKey(label)
 			if _, ok := base.Labels[label]; ok {
 				at = path.Root("labels").AtMapKey(label)
 			}
-			f.Add(at, k.Kind, "metadata", "labels", label)
+			f.Add(at, key, "metadata", "labels", label)
 		}
 		for a := range stringsOf(base.AnnotationsAll) {
 			at := path.Root("annotations_all").AtMapKey(a)
 			if _, ok := base.Annotations[a]; ok {
 				at = path.Root("annotations").AtMapKey(a)
 			}
-			f.Add(at, k.Kind, "metadata", "annotations", a)
+			f.Add(at, key, "metadata", "annotations", a)
 		}
-		f.Add(path.Root("name"), k.Kind, "metadata", "name")
+		f.Add(path.Root("name"), key, "metadata", "name")
 		if r.namespaced() {
-			f.Add(path.Root("namespace"), k.Kind, "metadata", "namespace")
+			f.Add(path.Root("namespace"), key, "metadata", "namespace")
 		}
 	}
 	f.Merge(r.def.Fields((*M)(m)))

@@ -135,7 +135,7 @@ func (p *planner[M, P]) own(client *kube.Client, prior *M) []corev1.Pod {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(ownPods(pods, ref, p.mem.uid(ref)), func(pod corev1.Pod) bool { return yields(&pod) })
+	return slices.DeleteFunc(ownPods(pods, owner{ref, p.mem.uid(ref)}), func(pod corev1.Pod) bool { return yields(&pod) })
 }
 
 // misplaced tells what keeps pods off the nodes.

@@ -60,6 +60,7 @@ func (r *Resource[M, P]) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	resp.Diagnostics.Append(mem.mendFrom(ctx, req.State)...)
+	r.nameRoles(&mem)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -181,7 +182,7 @@ func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, liv
 	seen := Seen{Live: byKey(live), Now: r.clock.Now(), Beside: map[string][]*kube.Object{}}
 	main := r.main(m)
 	for _, l := range r.def.Beside {
-		if found, ok := l.read(ctx, client, (*M)(m), live[main]); ok {
+		if found, ok := l.read(ctx, client, (*M)(m), live[main], ownersIn(main, live)); ok {
 			seen.Beside[l.Kind.Kind] = found
 		}
 	}
@@ -215,7 +216,7 @@ func byKey(live map[kube.Ref]*kube.Object) kube.Live {
 	out := kube.Live{}
 	for ref, o := range live {
 		if o != nil {
-			out[ref.Kind.Kind] = o
+			out[ref.Key()] = o
 		}
 	}
 	return out
@@ -271,7 +272,7 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 	live := map[kube.Ref]*kube.Object{}
 	var present []kube.Ref
 	for _, ref := range refs {
-		if o := seen.Live[ref.Kind.Kind]; o != nil && o.GetName() == ref.Name {
+		if o := seen.Live[ref.Key()]; o != nil && o.GetName() == ref.Name {
 			live[ref] = o
 			present = append(present, ref)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -56,7 +57,8 @@ func (r *Resource[M, P]) render(m P, claim string) ([]rendered, diag.Diagnostics
 		if len(annotations) > 0 {
 			o.SetAnnotations(merged(annotations, o.GetAnnotations()))
 		}
-		key := kind.Kind
+		ref := r.refOf(r.objectName(m), kind, o.GetNamespace(), o.GetName())
+		key := ref.Key()
 		if p, ok := patches[key]; ok {
 			delete(patches, key)
 			if field := beyondPatch(p); field != "" {
@@ -75,23 +77,19 @@ func (r *Resource[M, P]) render(m P, claim string) ([]rendered, diag.Diagnostics
 				}.Error())
 			}
 		}
-		ref := kube.Ref{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 		mark(o, r.def.Type, base.ID.ValueString(), claim)
 		out = append(out, rendered{key: key, ref: ref, obj: o})
 	}
 	for key := range patches {
 		ds.Append(diags.Message{
 			Summary: fmt.Sprintf("patch names %q, which this resource does not make", key),
-			Do:      "It makes: " + kindNames(r.def.Owns) + ".",
+			Do:      "It makes: " + strings.Join(r.keys(), ", ") + ".",
 			At:      path.Root("patch"),
 		}.Error())
 	}
-	slices.SortStableFunc(out, func(a, b rendered) int { return r.order(a.ref.Kind) - r.order(b.ref.Kind) })
+	slices.SortStableFunc(out, func(a, b rendered) int { return r.order(a.ref) - r.order(b.ref) })
 	return out, ds
 }
-
-// order is the position of a kind in Owns.
-func (r *Resource[M, P]) order(k kube.Kind) int { return slices.Index(r.def.Owns, k) }
 
 func (r *Resource[M, P]) kindOf(apiVersion, kind string) (kube.Kind, bool) {
 	for _, k := range r.def.Owns {
@@ -100,17 +98,6 @@ func (r *Resource[M, P]) kindOf(apiVersion, kind string) (kube.Kind, bool) {
 		}
 	}
 	return kube.Kind{}, false
-}
-
-func kindNames(kinds []kube.Kind) string {
-	out := ""
-	for i, k := range kinds {
-		if i > 0 {
-			out += ", "
-		}
-		out += k.Kind
-	}
-	return out
 }
 
 // toObject turns an apply configuration into an object of plain JSON values.

@@ -32,10 +32,10 @@ func (w *writer[M, P]) rollback(ctx context.Context, prior P, before State) diag
 		}
 	}
 	back := *w
-	back.want, back.uids, back.save = was, uids, func(State) {}
+	back.want, back.uids, back.save, back.live = was, uids, func(State) {}, nil
 	ds = back.dismiss(ctx, m, made)
 	if !ds.HasError() {
-		ds.Append(back.apply(ctx)...)
+		ds.Append(back.apply(ctx, was)...)
 	}
 	if ds.HasError() {
 		return ds

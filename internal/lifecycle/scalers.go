@@ -88,7 +88,7 @@ func (r *Resource[M, P]) leftovers(ctx context.Context, client *kube.Client, mai
 	var out []kube.Ref
 	known := mem.refs(r.def.Owns)
 	for _, k := range r.def.Owns {
-		if !k.Namespaced || k.Kind == main.GetKind() {
+		if !k.Namespaced || k.Kind == main.GetKind() && !r.roled(k) {
 			continue
 		}
 		all, err := client.List(ctx, k, main.GetNamespace(), OwnerLabel+"="+owner)
@@ -96,7 +96,10 @@ func (r *Resource[M, P]) leftovers(ctx context.Context, client *kube.Client, mai
 			continue
 		}
 		for _, o := range all {
-			ref := kube.Ref{Kind: k, Namespace: o.GetNamespace(), Name: o.GetName()}
+			ref := r.refOf(main.GetName(), k, o.GetNamespace(), o.GetName())
+			if o.GetName() == main.GetName() && k.Kind == main.GetKind() {
+				continue
+			}
 			if claimOf(o) == mem.Claim && !slices.Contains(known, ref) {
 				out = append(out, ref)
 			}

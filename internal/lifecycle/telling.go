@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
@@ -60,12 +61,17 @@ func (t telling[M, P]) diagnostics(findings []diagnose.Finding) diag.Diagnostics
 // cause is the diagnostic of one finding. Where things stand is said once.
 func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags.Message {
 	m := P(t.w.model)
+	role := t.roleOf(f.Subject)
+	short := fmt.Sprintf("%s %q", t.w.r.def.Noun, m.Base().Name.ValueString())
+	if role != "" {
+		title, short = ofRole(role, title), ofRole(role, short)
+	}
 	heads := []string{title + " failed", title}
 	if t.late {
 		level := t.w.r.level(m)
 		heads = []string{fmt.Sprintf("%s is not %s after %s", title, level, t.w.timeout), fmt.Sprintf("%s is not %s", title, level), title}
 	}
-	heads = append(heads, fmt.Sprintf("%s %q", t.w.r.def.Noun, m.Base().Name.ValueString()))
+	heads = append(heads, short)
 	summary, whole := headline(f.Summary, heads...)
 	msg := diags.Message{Summary: summary, Happened: f.Happened, Why: f.Why, Do: f.Do}
 	if !whole {
@@ -89,7 +95,7 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 		}
 	}
 	fields := t.w.r.fields(P(t.w.model))
-	for _, segments := range t.places(f) {
+	for _, segments := range t.places(f, role) {
 		if at, ok := fields.Find(segments); ok {
 			msg.At = at
 			break
@@ -99,15 +105,37 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 }
 
 // places are the fields a finding blames, with the kind of the owned object first.
-func (t telling[M, P]) places(f diagnose.Finding) [][]string {
+func (t telling[M, P]) places(f diagnose.Finding, role string) [][]string {
 	var out [][]string
 	if len(f.Field) > 0 {
-		out = append(out, f.Field)
+		out = append(out, append([]string{}, f.Field...))
 	}
 	if len(f.PodField) > 0 {
 		out = append(out, append(append([]string{}, t.w.r.def.PodTemplate...), f.PodField...))
 	}
+	for _, segments := range out {
+		if role != "" {
+			segments[0] += "/" + role
+		}
+	}
 	return out
+}
+
+// roleOf is the role of the object that a finding is about, or of the one whose pod
+// it is about: "Pod ml/llama-canary-5b8f9-x7 container main".
+func (t telling[M, P]) roleOf(subject string) string {
+	for _, o := range t.w.owners() {
+		at := o.ref.Namespace + "/" + o.ref.Name
+		if o.ref.Role != "" && (strings.HasSuffix(subject, at) || strings.Contains(subject, at+"-") || strings.Contains(subject, at+" ")) {
+			return o.ref.Role
+		}
+	}
+	return ""
+}
+
+// ofRole is how the object with a role is called: Canary of inference service "llama".
+func ofRole(role, title string) string {
+	return strings.ToUpper(role[:1]) + role[1:] + " of " + strings.ToLower(title[:1]) + title[1:]
 }
 
 func (t telling[M, P]) stands() string {

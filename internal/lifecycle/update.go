@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -47,6 +48,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		return
 	}
 	resp.Diagnostics.Append(mem.mendFrom(ctx, req.State)...)
+	r.nameRoles(&mem)
 	if mem.Claim == "" {
 		mem.Claim = newClaim() // the first write after an import
 	}
@@ -96,16 +98,26 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 			return // the prior state stands
 		}
 	}
-	if ds = w.dismiss(ctx, P(prior), old); !ds.HasError() {
-		ds.Append(w.apply(ctx)...)
+	ds = w.dismiss(ctx, P(prior), old)
+	if !ds.HasError() {
+		ds.Append(w.write(ctx, prior)...)
 	}
 	resp.Diagnostics.Append(ds...)
 	if ds.HasError() {
+		if w.failed && w.takesBack() {
+			resp.Diagnostics.Append(w.rollback(ctx, prior, req.State.Raw)...)
+		}
 		return // the prior state stands
 	}
-	w.unpruned, ds = r.prune(ctx, client, m, old, want, mem)
-	resp.Diagnostics.Append(ds...)
+	w.early()
+	if w.stopped {
+		w.unpruned = unasked(old, want)
+	} else {
+		w.unpruned, ds = r.prune(ctx, client, m, old, want, mem)
+		resp.Diagnostics.Append(ds...)
+	}
 	switch {
+	case w.stopped:
 	case resp.Diagnostics.HasError() || ctx.Err() != nil && (len(resp.Diagnostics) > 0 || !waits):
 	case waits: // also when ctx has just ended: somebody must say that nobody waited
 		resp.Diagnostics.Append(w.await(ctx)...)
@@ -269,19 +281,21 @@ func (r *Resource[M, P]) replacedByOthers(ref kube.Ref, exists bool) diag.Diagno
 // prune deletes objects that are recorded and no longer asked for. It returns
 // those that could not be deleted.
 func (r *Resource[M, P]) prune(ctx context.Context, client *kube.Client, m P, old []kube.Ref, want []rendered, mem memory) (left []kube.Ref, ds diag.Diagnostics) {
-	for _, ref := range old {
-		asked := false
-		for _, w := range want {
-			asked = asked || w.ref == ref
-		}
-		if asked {
-			continue
-		}
-		gone := r.remove(ctx, client, m, ref, mem)
-		if gone.HasError() {
+	gone := unasked(old, want)
+	slices.Reverse(gone) // what leads to others goes before them
+	for _, ref := range gone {
+		ads := r.remove(ctx, client, m, ref, mem)
+		if ads.HasError() {
 			left = append(left, ref)
 		}
-		ds.Append(gone...)
+		ds.Append(ads...)
 	}
 	return left, ds
+}
+
+// unasked are the objects that are recorded and no longer asked for.
+func unasked(old []kube.Ref, want []rendered) []kube.Ref {
+	return slices.DeleteFunc(slices.Clone(old), func(ref kube.Ref) bool {
+		return slices.ContainsFunc(want, func(w rendered) bool { return w.ref == ref })
+	})
 }

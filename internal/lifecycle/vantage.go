@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-log/tflog"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,6 +31,8 @@ type vantage[M any, P based[M]] struct {
 	woken    chan struct{}
 
 	main, pods, events *kube.Watching
+	// others are the objects beside the main one whose status counts.
+	others []*other
 	// beside are the watches of Definition.Beside, nil where there has been nothing
 	// to look for.
 	beside []*kube.Watching
@@ -56,6 +57,7 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
 	}
 	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
+	v.others = w.others(v.woken)
 	v.model, v.beside = w.model, make([]*kube.Watching, len(w.r.def.Beside))
 	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
 		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
@@ -65,7 +67,11 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 }
 
 func (v *vantage[M, P]) stop() {
-	for _, w := range append([]*kube.Watching{v.main, v.pods, v.events}, v.beside...) {
+	all := append([]*kube.Watching{v.main, v.pods, v.events}, v.beside...)
+	for _, o := range v.others {
+		all = append(all, o.watching)
+	}
+	for _, w := range all {
 		if w != nil {
 			w.Stop()
 		}
@@ -95,7 +101,11 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 		}
 	}
 	if v.last != nil {
-		seen.Live[v.ref.Kind.Kind] = v.last
+		seen.Live[v.ref.Key()] = v.last
+	}
+	for _, o := range v.others {
+		o.look(ctx, v.client)
+		seen.Live[o.ref.Key()] = o.last
 	}
 	v.lookBeside(seen)
 	if v.ref.Kind == kube.Pod && v.last != nil {
@@ -103,7 +113,7 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 	}
 	if v.pods != nil {
 		if objects, err := v.pods.Matching(v.selector); err == nil {
-			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.ref, v.uid))
+			seen.Pods = v.withDeparted(ownPods(podsOf(objects), v.owners()...))
 			v.recallPods(seen.Pods)
 		}
 	}
@@ -132,7 +142,7 @@ func (v *vantage[M, P]) lookBeside(seen Seen) {
 		case !v.beside[i].Ready():
 			seen.Beside[l.Kind.Kind] = []*kube.Object{}
 		default:
-			seen.Beside[l.Kind.Kind] = l.of(v.last, found)
+			seen.Beside[l.Kind.Kind] = l.of(v.owners(), found)
 		}
 	}
 }
@@ -143,7 +153,7 @@ func (v *vantage[M, P]) recallPods(now []corev1.Pod) {
 	if v.ever == nil {
 		v.ever = map[types.UID]corev1.Pod{}
 	}
-	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref, v.uid)
+	departed := ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.owners()...)
 	for _, p := range append(departed, now...) {
 		v.ever[p.UID] = recallCrashes(p, v.ever[p.UID])
 	}
@@ -175,7 +185,7 @@ func recallCrashes(p, before corev1.Pod) corev1.Pod {
 // withDeparted adds the pods that have succeeded and are gone: what they
 // reported is still true when their Job is collected at once.
 func (v *vantage[M, P]) withDeparted(pods []corev1.Pod) []corev1.Pod {
-	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.ref, v.uid) {
+	for _, p := range ownPods(podsOf(v.pods.DepartedMatching(v.selector)), v.owners()...) {
 		present := slices.ContainsFunc(pods, func(o corev1.Pod) bool { return o.UID == p.UID })
 		if p.Status.Phase == corev1.PodSucceeded && !present {
 			pods = append(pods, p)
@@ -200,7 +210,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 	}
 	known := maps.Clone(v.ever)
 	fresh := map[types.UID]bool{}
-	seen.Pods = ownPods(podsOf(objects), v.ref, v.uid)
+	seen.Pods = ownPods(podsOf(objects), v.owners()...)
 	for _, p := range seen.Pods {
 		fresh[p.UID] = true
 	}
@@ -212,7 +222,7 @@ func (v *vantage[M, P]) lastLook(ctx context.Context, seen Seen) Seen {
 		if err != nil {
 			return wait.Of(wait.Done, "", "", "")
 		}
-		pods := ownPods(podsOf(now), v.ref, v.uid)
+		pods := ownPods(podsOf(now), v.owners()...)
 		v.recallPods(pods)
 		behind := func(p corev1.Pod) bool {
 			_, known := known[p.UID]
@@ -289,27 +299,6 @@ func (v *vantage[M, P]) take(o *kube.Object) {
 	v.last, v.gone = o, false
 }
 
-// ownPods keeps the pods controlled by the object with that uid: an earlier object
-// of the same name may have left some. A Deployment has its pods through
-// ReplicaSets, whose names are its own and the hash that the pods bear, a TrainJob
-// through a JobSet of its name.
-func ownPods(pods []corev1.Pod, ref kube.Ref, uid string) []corev1.Pod {
-	var out []corev1.Pod
-	for _, p := range pods {
-		mine := len(p.OwnerReferences) == 0
-		for _, owner := range p.OwnerReferences {
-			mine = mine || string(owner.UID) == uid ||
-				owner.Kind == kube.ReplicaSet.Kind && owner.Name == ref.Name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-		}
-		mine = mine || uid != "" && p.Labels[kube.JobSetUIDLabel] == uid // of its Jobs
-		mine = mine || ref.Kind == kube.TrainJob && p.Labels[kube.JobSetNameLabel] == ref.Name
-		if mine {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // wantsEvents reports whether events may tell more than objects and pods do:
 // a container that waits for more than to be created, or no pod at all.
 func (v *vantage[M, P]) wantsEvents(seen Seen) bool {
@@ -332,7 +321,10 @@ func (v *vantage[M, P]) eventsOf(seen Seen) []corev1.Event {
 	if err != nil {
 		return nil
 	}
-	about := map[string]bool{v.uid: true}
+	about := map[string]bool{}
+	for _, o := range v.owners() {
+		about[o.uid] = true
+	}
 	for _, p := range seen.Pods {
 		about[string(p.UID)] = true
 	}

@@ -49,18 +49,23 @@ type writer[M any, P based[M]] struct {
 	// unpruned are objects that are no longer asked for and still exist.
 	unpruned []kube.Ref
 	wrote    bool
+	// stopped is set when a wait between stages has not ended well, so that not all is
+	// written; failed when it has ended in an error.
+	stopped, failed bool
 	// unsure is set when nobody knows whether an update took effect.
 	unsure bool
 	live   map[kube.Ref]*kube.Object
 	seen   Seen
 }
 
-// apply writes the objects in order. The state is saved after the first write
+// apply writes the objects in order. A create saves the state after the first write
 // that was accepted or may have been.
-func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
-	w.live = map[kube.Ref]*kube.Object{}
+func (w *writer[M, P]) apply(ctx context.Context, objects []rendered) diag.Diagnostics {
+	if w.live == nil {
+		w.live = map[kube.Ref]*kube.Object{}
+	}
 	m := P(w.model)
-	for _, o := range w.want {
+	for _, o := range objects {
 		sent := w.follow(o)
 		if uid, ok := w.uids[o.ref]; ok {
 			sent = sent.DeepCopy()
@@ -89,9 +94,6 @@ func (w *writer[M, P]) apply(ctx context.Context) diag.Diagnostics {
 		return w.r.failed(m, o, w.verb, err, w.stands()).diagnostics()
 	}
 	w.settleHandover(ctx)
-	if !w.creating {
-		w.early()
-	}
 	return nil
 }
 
@@ -203,7 +205,7 @@ func (w *writer[M, P]) finish(ctx context.Context, out *diag.Diagnostics) {
 	for _, ref := range w.unpruned {
 		w.mem.Objects = append(w.mem.Objects, before.find(ref))
 	}
-	if w.r.judge(w.model, w.seen).Outcome == wait.Done && !out.HasError() {
+	if w.r.judge(w.model, w.seen).Outcome == wait.Done && !out.HasError() && !w.stopped {
 		w.mem.Pending = false
 	}
 	raw, err := withComputed(ctx, w.schema, w.base, w.model)

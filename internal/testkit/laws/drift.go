@@ -60,7 +60,7 @@ func (r *rig) drift(t *testing.T, c Config, complete Complete, objects []sent, t
 		examination: e, live: kube.Live{}, patched: r.Attribute("patch") != nil,
 	}
 	for _, o := range objects {
-		d.live[o.kind] = completed(t, r.api.Get(o.kind, o.namespace, o.name), complete)
+		d.live[d.key(o)] = completed(t, r.api.Get(o.kind, o.namespace, o.name), complete)
 	}
 	for _, o := range objects {
 		for _, batch := range d.batches(t, o, tally) {
@@ -81,15 +81,18 @@ type drifting struct {
 	patched     bool
 }
 
+// key is that of an object among live ones.
+func (d *drifting) key(o sent) string { return d.examination.Key(o.kind, o.name) }
+
 // look is the state after changes of an object, and which attributes differ.
 func (d *drifting) look(t *testing.T, o sent, some ...mutation) (tftypes.Value, []string) {
 	t.Helper()
 	live := maps.Clone(d.live)
-	now := live[o.kind].DeepCopy()
+	now := live[d.key(o)].DeepCopy()
 	for _, m := range some {
 		m.apply(now.Object)
 	}
-	live[o.kind] = completed(t, now, d.complete)
+	live[d.key(o)] = completed(t, now, d.complete)
 	raw, ds := d.examination.Look(live)
 	if ds.HasError() {
 		t.Fatalf("%v: %v", some, ds)
@@ -119,17 +122,17 @@ func (d *drifting) batches(t *testing.T, o sent, tally *Tally) [][]mutation {
 		if !tally.first(o, m) {
 			continue // the same field with the same value, in another configuration
 		}
-		now := d.live[o.kind].DeepCopy()
+		now := d.live[d.key(o)].DeepCopy()
 		m.apply(now.Object)
 		now = completed(t, now, d.complete)
-		if equal(d.live[o.kind].Object, now.Object) {
+		if equal(d.live[d.key(o)].Object, now.Object) {
 			tally.Kept["the server fills in the same"]++
 			continue
 		}
 		tally.Mutations++
 		m.drifted = slices.DeleteFunc(kube.Drift(o.object, now.Object), isMark)
 		for _, segments := range m.drifted {
-			m.madeBy = append(m.madeBy, d.examination.MadeBy(append([]string{o.kind}, segments...))...)
+			m.madeBy = append(m.madeBy, d.examination.MadeBy(append([]string{d.key(o)}, segments...))...)
 		}
 		i := slices.IndexFunc(out, func(batch []mutation) bool {
 			return !slices.ContainsFunc(batch, m.clashes)
