@@ -35,6 +35,9 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	m.Selector = adoptSelector(d, m, like)
 	adoptPod(m, d, prior)
 	m.Replicas = stated(d.Spec.Replicas, 1, like.Replicas)
+	canary, cds := adoptCanary(m, live, prior)
+	m.Canary = canary
+	ds.Append(cds...)
 	ds.Append(adoptSatellites(m, live, prior)...)
 	m.Rollout = adoptRollout(&d.Spec, like)
 	if prior == nil {

@@ -27,8 +27,38 @@ import (
 // restartKey is the annotation of the pods that restart_on changes.
 const restartKey = "mlk.dev/restart-on"
 
-// desired returns the Deployment, and the Service unless there is to be none.
+// desired returns the versions there are, and what scales and leads to them.
 func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+	var out []runtime.ApplyConfiguration
+	var ds diag.Diagnostics
+	for _, v := range versions(m) {
+		made, vds := version(v)
+		ds.Append(vds...)
+		out = append(out, made...)
+	}
+	if ds.HasError() {
+		return nil, ds
+	}
+	return append(out, satellites(m)...), ds
+}
+
+// version returns the Deployment of a version, and the Service unless there is to be
+// none.
+func version(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+	d, ds := deployment(m)
+	if d == nil {
+		return nil, ds
+	}
+	out := []runtime.ApplyConfiguration{d}
+	pod := effective(m)
+	if s := service(m, &pod); s != nil {
+		out = append(out, s)
+	}
+	return out, ds
+}
+
+// deployment is that of a version; nil when there are errors.
+func deployment(m *Model) (*appsac.DeploymentApplyConfiguration, diag.Diagnostics) {
 	pod := effective(m)
 	template, ds := pod.Apply()
 	if ds.HasError() {
@@ -46,11 +76,7 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if spec.ProgressDeadlineSeconds == nil {
 		spec.WithProgressDeadlineSeconds(deadline(m))
 	}
-	out := []runtime.ApplyConfiguration{appsac.Deployment(m.Name.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec)}
-	if s := service(m, &pod); s != nil {
-		out = append(out, s)
-	}
-	return append(out, satellites(m)...), ds
+	return appsac.Deployment(m.Name.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec), ds
 }
 
 // selectorOf are the labels by which the Deployment knows its pods.
@@ -70,9 +96,18 @@ func labelOf(name string) string {
 	return name
 }
 
-// selector is selectorOf as a label selector.
+// selector selects the pods of all versions.
 func selector(m *Model) string {
-	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selectorOf(m)})
+	if m.Canary == nil {
+		return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selectorOf(m)})
+	}
+	out, other := &metav1.LabelSelector{}, canarySelector(m)
+	for k, v := range selectorOf(m) {
+		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: k, Operator: metav1.LabelSelectorOpIn, Values: []string{v, other[k].ValueString()},
+		})
+	}
+	return metav1.FormatLabelSelector(out)
 }
 
 // restartHash changes when one of the values does.
@@ -183,7 +218,7 @@ func fields(m *Model) diags.Fields {
 	f.Add(rolloutPath.AtName("strategy"), d, "spec", "strategy")
 	f.Add(rolloutPath.AtName("max_surge"), d, "spec", "strategy", "rollingUpdate", "maxSurge")
 	f.Add(rolloutPath.AtName("max_unavailable"), d, "spec", "strategy", "rollingUpdate", "maxUnavailable")
-	f.Merge(serviceFields(m, &pod), satelliteFields(m))
+	f.Merge(serviceFields(m, &pod), satelliteFields(m), canaryFields(m))
 	return f
 }
 

@@ -30,6 +30,7 @@ type Model struct {
 	Rollout         *Rollout                `tfsdk:"rollout"`
 	OnFailedRollout types.String            `tfsdk:"on_failed_rollout"`
 	Autoscaling     *autoscaling.Model      `tfsdk:"autoscaling"`
+	Canary          *Canary                 `tfsdk:"canary"`
 	Budget          *Budget                 `tfsdk:"disruption_budget"`
 	Ingress         *Ingress                `tfsdk:"ingress"`
 	Route           *Route                  `tfsdk:"route"`
@@ -100,6 +101,7 @@ func Definition() lifecycle.Definition[Model] {
 		Noun:     "Inference service",
 		Schema:   attributes,
 		Owns:     []kube.Kind{kube.Deployment, kube.Service, kube.HorizontalPodAutoscaler, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
+		Roles:    map[string][]kube.Kind{roleCanary: {kube.Deployment, kube.Service}},
 		Desired:  desired,
 		Fields:   fields,
 		Adopt:    adopt,
@@ -122,6 +124,8 @@ func Definition() lifecycle.Definition[Model] {
 		PodTemplate: []string{kube.Deployment.Kind, "spec", "template"},
 		Companion:   companion,
 		Takes:       takes,
+		Interim:     interim,
+		Heeds:       []kube.Kind{kube.HTTPRoute},
 		Waits:       waits,
 		Validate:    validate,
 		Needs:       needs,

@@ -110,6 +110,11 @@ func (r *Route) apply(m *Model) *crd.HTTPRoute {
 		Matches:     []crd.HTTPRouteMatch{{Path: &crd.HTTPPathMatch{Type: ptr.To("PathPrefix"), Value: &at}}},
 		BackendRefs: []crd.HTTPBackendRef{{Name: ptr.To(serviceName(m)), Port: &front.number}},
 	}
+	if c := m.Canary; c != nil {
+		share := c.Weight.ValueInt32()
+		rule.BackendRefs[0].Weight = ptr.To(whole - share)
+		rule.BackendRefs = append(rule.BackendRefs, crd.HTTPBackendRef{Name: ptr.To(canaryName(m)), Port: &front.number, Weight: &share})
+	}
 	if t := r.Timeouts; t != nil {
 		rule.Timeouts = &crd.HTTPRouteTimeouts{Request: t.Request.ValueStringPointer(), BackendRequest: t.BackendRequest.ValueStringPointer()}
 	}
@@ -122,6 +127,8 @@ func (r *Route) fields() diags.Fields {
 	kind := kube.HTTPRoute.Kind
 	f.Add(routePath, kind, "spec") // rules are of several attributes, and which Gateway it is
 	f.Add(routePath.AtName("hostnames"), kind, "spec", "hostnames")
+	f.Add(routePath, kind, "spec", "rules")
+	f.Add(canaryPath, kind, "spec", "rules", "backendRefs") // the shares in them
 	return f
 }
 

@@ -142,7 +142,9 @@ func adoptDoors(m *Model, live kube.Live, prior *Model) diag.Diagnostics {
 		return diag.Diagnostics{unreadable(kube.HTTPRoute.Kind, err)}
 	}
 	if route != nil && (prior == nil || prior.Route != nil) {
-		m.Route = adoptRoute(of, route, live[kube.HTTPRoute.Kind], m.Route)
+		now := *of
+		now.Canary = m.Canary // its share of the requests is part of the route
+		m.Route = adoptRoute(&now, route, live[kube.HTTPRoute.Kind], m.Route)
 	}
 	return nil
 }

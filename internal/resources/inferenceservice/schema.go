@@ -42,6 +42,7 @@ func attributes() schema.Schema {
 	maps.Copy(all, presetAttributes())
 	all["service"] = serviceAttribute()
 	all["rollout"] = rolloutAttribute()
+	all["canary"] = canaryAttribute()
 	maps.Copy(all, satelliteAttributes())
 	return schema.Schema{
 		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by.\n\n" +

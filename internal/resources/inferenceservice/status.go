@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
@@ -44,6 +45,9 @@ func ofEndpoints(m *Model, _ *kube.Object) string {
 	if !m.serves() {
 		return ""
 	}
+	if m.Canary != nil {
+		return fmt.Sprintf("%s in (%s,%s)", discoveryv1.LabelServiceName, serviceName(m), canaryName(m))
+	}
 	return discoveryv1.LabelServiceName + "=" + serviceName(m)
 }
 
@@ -53,7 +57,7 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	if d == nil || ds.HasError() {
 		return wait.Of(wait.Progressing, phasePending, "", "The Deployment does not exist yet")
 	}
-	v := look(m, d, seen)
+	v := withCanary(m, look(m, d, seen), seen)
 	if level == levelCreated {
 		v.Outcome = wait.Done
 	}
@@ -79,6 +83,8 @@ func look(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) wait.Verdict {
 		return wait.Of(wait.Progressing, phaseProgressing, "", "The pods have only just started, and there is no readiness_probe to tell whether they serve")
 	case complete && !answers(m, seen):
 		return wait.Of(wait.Progressing, phaseProgressing, "NoEndpoints", "All pods are ready, and the Service leads to none of them yet")
+	case complete && !heard(seen):
+		return wait.Of(wait.Progressing, phaseProgressing, "RoutePending", "All pods are ready, and the Gateway has not taken notice of the route's last change yet")
 	case complete:
 		reason, trouble := routeTrouble(seen.Live)
 		return wait.Of(wait.Done, phaseReady, reason, fmt.Sprintf("%d of %d pods are ready", s.ReadyReplicas, want)+trouble+scalingTrouble(seen.Live))
@@ -118,6 +124,9 @@ func steady(m *Model, d *appsv1.Deployment, seen lifecycle.Seen) bool {
 		if !podspec.Active(p) || outdated(seen, p) {
 			continue
 		}
+		if by := metav1.GetControllerOf(p); by != nil && by.Name != d.Name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] {
+			continue // the other version's
+		}
 		if current++; !podspec.Runs(p, m.Main()) || !podspec.Lasts(p, m.Main(), seen.Now) {
 			return false
 		}
@@ -142,6 +151,9 @@ func answers(m *Model, seen lifecycle.Seen) bool {
 		if err != nil || s == nil {
 			continue
 		}
+		if of, said := s.Labels[discoveryv1.LabelServiceName]; said && of != serviceName(m) {
+			continue // the other version's
+		}
 		for _, e := range s.Endpoints {
 			if e.Conditions.Ready == nil || *e.Conditions.Ready {
 				return true
@@ -158,12 +170,15 @@ type revision struct {
 }
 
 // revisionsOf are those of the Deployment that were seen, the newest first.
-func revisionsOf(seen lifecycle.Seen) []revision {
+func revisionsOf(d *appsv1.Deployment, seen lifecycle.Seen) []revision {
 	var out []revision
 	for _, o := range seen.Beside[kube.ReplicaSet.Kind] {
 		set, err := kube.Typed[appsv1.ReplicaSet](kube.Live{"": o}, "")
 		if err != nil || set == nil {
 			continue
+		}
+		if by := metav1.GetControllerOf(set); by != nil && by.Name != d.Name {
+			continue // the other version's
 		}
 		n, err := strconv.Atoi(set.Annotations[revisionKey])
 		if err != nil {
@@ -175,51 +190,25 @@ func revisionsOf(seen lifecycle.Seen) []revision {
 	return out
 }
 
-// outdated reports whether a pod is of an earlier revision. Until the newest
-// revision has been seen to be the Deployment's, all are.
+// outdated reports whether a pod is of an earlier revision of its Deployment. Until
+// the newest revision has been seen to be the Deployment's, all are.
 func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 	d, _ := deploymentOf(seen.Live)
+	if c := canaryIn(seen.Live); c != nil && c.Spec.Selector != nil && matching(c.Spec.Selector.MatchLabels, p.Labels) {
+		d = c
+	}
 	if d == nil {
 		return false
 	}
 	if _, known := seen.Beside[kube.ReplicaSet.Kind]; !known {
 		return false // without the right to see revisions, pods are all there is
 	}
-	all := revisionsOf(seen)
+	all := revisionsOf(d, seen)
 	if len(all) == 0 || d.Status.ObservedGeneration < d.Generation || all[0].set.Annotations[revisionKey] != d.Annotations[revisionKey] {
 		return true
 	}
 	const hash = appsv1.DefaultDeploymentUniqueLabelKey
 	return p.Labels[hash] != all[0].set.Labels[hash]
-}
-
-// serving tells which earlier revision still serves after a rollout that failed.
-func serving(m *Model, seen lifecycle.Seen) string {
-	d, _ := deploymentOf(seen.Live)
-	if d == nil {
-		return ""
-	}
-	all := revisionsOf(seen)
-	for i, r := range all {
-		if i == 0 || r.set.Status.ReadyReplicas == 0 {
-			continue
-		}
-		image := ""
-		for _, c := range r.set.Spec.Template.Spec.Containers {
-			if c.Name == m.Main() {
-				image = fmt.Sprintf(" (image %s)", c.Image)
-			}
-		}
-		pods := "pods"
-		if r.set.Status.ReadyReplicas == 1 {
-			pods = "pod"
-		}
-		return fmt.Sprintf("Revision %d%s still serves, with %d ready %s; revision %d is the one that failed.", r.number, image, r.set.Status.ReadyReplicas, pods, all[0].number)
-	}
-	if len(all) > 1 {
-		return "No revision serves: none has a ready pod."
-	}
-	return ""
 }
 
 // observe fills what the cluster decided.

@@ -88,6 +88,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 		return ds
 	}
 	ds.Append(validateSatellites(ctx, c)...)
+	ds.Append(validateCanary(ctx, c)...)
 	for _, m := range slices.Concat(in.rolloutTroubles(), in.serviceTroubles(), in.budgetTroubles(), in.modelTroubles()) {
 		ds.Append(m.Error())
 	}
@@ -201,6 +202,7 @@ func plan(_ context.Context, p *lifecycle.Planning[Model]) {
 		return
 	}
 	planSatellites(p)
+	planCanary(p)
 	if p.Prior != nil && p.Prior.serves() && p.Wanted.serves() && serviceName(p.Prior) == serviceName(p.Wanted) &&
 		p.Prior.given().Headless.ValueBool() != p.Wanted.given().Headless.ValueBool() {
 		p.RequiresReplace.Append(servicePath.AtName("headless"))
