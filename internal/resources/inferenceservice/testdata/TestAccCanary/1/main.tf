@@ -1,0 +1,14 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  replicas        = 3
+  image           = "model:1"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+  ports           = { http = { port = 8080 } }
+  readiness_probe = { http_get = { path = "/health", port = "http" } }
+  route           = { gateway = "public", hostnames = ["api.example.com"] }
+}

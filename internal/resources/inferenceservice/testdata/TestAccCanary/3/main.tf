@@ -1,0 +1,21 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  force_conflicts = true
+  replicas        = 3
+  image           = "model:1"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+  ports           = { http = { port = 8080 } }
+  readiness_probe = { http_get = { path = "/health", port = "http" } }
+  route           = { gateway = "public", hostnames = ["api.example.com"] }
+  canary = {
+    image    = "model:2"
+    env      = { STAGE = "canary" }
+    replicas = 2
+    weight   = 50
+  }
+}
