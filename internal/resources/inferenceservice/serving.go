@@ -87,7 +87,7 @@ func serving(m *Model, seen lifecycle.Seen) string {
 	if m.Canary == nil || c == nil {
 		return earlier(m, d, seen)
 	}
-	if look(m, d, seen).Outcome != wait.Done {
+	if s := d.Status; s.ObservedGeneration < d.Generation || min(s.UpdatedReplicas, s.AvailableReplicas) < ptr.Deref(d.Spec.Replicas, 1) {
 		out := earlier(m, d, seen)
 		if out == "" {
 			out = fmt.Sprintf("It is the stable version that is not ready: it has %s.", readyPods(d.Status.ReadyReplicas))
