@@ -185,6 +185,17 @@ type ApplyOptions struct {
 // Apply sends the object by server-side apply and returns what the server made
 // of it, and whether it was created by this call.
 func (c *Client) Apply(ctx context.Context, k Kind, o *Object, opts ApplyOptions) (live *Object, created bool, err error) {
+	live, created, err = c.apply(ctx, k, o, opts)
+	if maps := emptied(o, err); len(maps) > 0 && !opts.DryRun {
+		if err := c.empty(ctx, Ref{Kind: k, Namespace: o.GetNamespace(), Name: o.GetName()}, maps); err != nil {
+			return nil, false, err
+		}
+		return c.apply(ctx, k, o, opts)
+	}
+	return live, created, err
+}
+
+func (c *Client) apply(ctx context.Context, k Kind, o *Object, opts ApplyOptions) (live *Object, created bool, err error) {
 	body, err := json.Marshal(o.Object)
 	if err != nil {
 		return nil, false, err

@@ -130,7 +130,7 @@ func (d *drifting) found(at ...string) { d.out = append(d.out, slices.Clone(at))
 
 // missing reports whether a wanted value is missed where live has none.
 func (d *drifting) missing(at []string, wanted any) bool {
-	if !empty(wanted) || wanted != nil && keepsZero(d.root, at) {
+	if !empty(wanted) || wanted != nil && keepsZero(d.root, at, wanted) {
 		return true
 	}
 	m, _ := wanted.(map[string]any)

@@ -122,8 +122,11 @@ const defaultBackoffLimit = 6
 // isDefault reports whether the server would fill in value by itself at the
 // path at, whose holder is parent.
 func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
-	if k == TrainJob {
+	switch k {
+	case TrainJob:
 		return isTrainJobDefault(at, value)
+	case ClusterPolicy:
+		return isPolicyDefault(at, value)
 	}
 	field, holder := last(at), ""
 	if len(at) > 1 {
@@ -195,6 +198,44 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		return IsGenerated(field)
 	}
 	return false
+}
+
+// policyDefaults are the values that the definition of ClusterPolicies fills in
+// (GPU Operator, config/crd/bases/nvidia.com_clusterpolicies.yaml).
+var policyDefaults = map[string]any{
+	"cdi.default":                                           false,
+	"cdi.enabled":                                           false,
+	"daemonsets.updateStrategy":                             "RollingUpdate",
+	"devicePlugin.mps.root":                                 "/run/nvidia/mps",
+	"driver.kernelModuleType":                               "auto",
+	"driver.upgradePolicy.autoUpgrade":                      false,
+	"driver.upgradePolicy.drain.deleteEmptyDir":             false,
+	"driver.upgradePolicy.drain.enable":                     false,
+	"driver.upgradePolicy.drain.force":                      false,
+	"driver.upgradePolicy.drain.timeoutSeconds":             int64(300),
+	"driver.upgradePolicy.maxParallelUpgrades":              int64(1),
+	"driver.upgradePolicy.maxUnavailable":                   "25%",
+	"driver.upgradePolicy.podDeletion.deleteEmptyDir":       false,
+	"driver.upgradePolicy.podDeletion.force":                false,
+	"driver.upgradePolicy.podDeletion.timeoutSeconds":       int64(300),
+	"driver.upgradePolicy.waitForCompletion.timeoutSeconds": int64(0),
+	"kataManager.config.artifactsDir":                       "/opt/nvidia-gpu-operator/artifacts/runtimeclasses",
+	"migManager.config.default":                             "all-disabled",
+	"migManager.config.name":                                "default-mig-parted-config",
+	"operator.defaultRuntime":                               "docker",
+	"operator.runtimeClass":                                 "nvidia",
+	"sandboxWorkloads.defaultWorkload":                      "container",
+	"toolkit.installDir":                                    "/usr/local/nvidia",
+	"vgpuDeviceManager.config.default":                      "default",
+}
+
+// isPolicyDefault is isDefault for a ClusterPolicy.
+func isPolicyDefault(at []string, value any) bool {
+	if len(at) < 2 || at[0] != "spec" {
+		return false
+	}
+	d, ok := policyDefaults[strings.Join(at[1:], ".")]
+	return ok && (reflect.DeepEqual(d, value) || isNumberPair(d, value))
 }
 
 // isTrainJobDefault is isDefault for a TrainJob, whose pods are patches: nothing is

@@ -20,6 +20,7 @@ type Kind struct {
 
 // The kinds that mlk writes.
 var (
+	ClusterPolicy           = Kind{Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy", Resource: "clusterpolicies"}
 	ConfigMap               = Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
 	CronJob                 = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
 	DaemonSet               = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}

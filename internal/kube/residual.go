@@ -12,7 +12,7 @@ import (
 // defaults, metadata and status are left out. Nil when nothing is left.
 func Residual(k Kind, live, wanted map[string]any) map[string]any {
 	live = withoutQueue(Declared(live, wanted))
-	if k != TrainJob { // of which the server makes no requests
+	if k != TrainJob && k != ClusterPolicy { // of which the server makes no requests
 		live, wanted = withoutFollowers(live), withoutFollowers(wanted)
 	}
 	out := map[string]any{}

@@ -10,14 +10,19 @@ import (
 
 // keepsZero reports whether the server stores a zero value at the path instead
 // of leaving it out, so that its absence is a change: fields that are pointers
-// in the API's Go type, where 0 and nothing are two things, and entries of maps.
-func keepsZero(o map[string]any, at []string) bool {
+// in the API's Go type, where 0 and nothing are two things, entries of maps, and
+// all of a custom resource.
+func keepsZero(o map[string]any, at []string, value any) bool {
 	version, _ := o["apiVersion"].(string)
 	kind, _ := o["kind"].(string)
 	typed, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(version, kind))
 	if err != nil {
-		const label = 3 // of a custom resource only labels and annotations are known
-		return len(at) == label && at[0] == "metadata"
+		// A custom resource is stored as it was sent. What holds nothing says nothing.
+		switch value.(type) {
+		case map[string]any, []any:
+			return false
+		}
+		return true
 	}
 	typ, keeps := reflect.TypeOf(typed).Elem(), false
 	for _, segment := range at {

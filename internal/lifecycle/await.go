@@ -118,10 +118,14 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 	defer cancel()
 	m := P(w.model)
 	evidence := w.evidence()
-	if typed, err := w.client.Typed(); err == nil {
-		main := w.r.main(m)
+	main := w.r.main(m)
+	ns, known := w.r.around(w.r.mainIn(w.seen.Live))
+	if !known {
+		ns, known = main.Namespace, main.Namespace != ""
+	}
+	if typed, err := w.client.Typed(); err == nil && known {
 		target := diagnose.Target{
-			Namespace: main.Namespace, Objects: evidence.Objects, Seen: pods, Selector: w.r.selector(m),
+			Namespace: ns, Objects: evidence.Objects, Seen: pods, Selector: w.r.selector(m),
 			Events: evidence.Events, NoLogs: w.r.provider.NoLogTails,
 		}
 		if main.Kind == kube.Pod {

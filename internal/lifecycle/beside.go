@@ -33,7 +33,7 @@ func (l Look[M]) of(owners []owner, found []*kube.Object) []*kube.Object {
 
 // read returns the objects; false when there is nothing to look for. Who may not
 // read them, or has no such kind, is told less.
-func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube.Object, owners []owner) ([]*kube.Object, bool) {
+func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube.Object, ns string, owners []owner) ([]*kube.Object, bool) {
 	selector, ok := l.asks(m, main)
 	if !ok {
 		return nil, false
@@ -42,7 +42,7 @@ func (l Look[M]) read(ctx context.Context, client *kube.Client, m *M, main *kube
 	if selector == "" {
 		read = client.List
 	}
-	found, err := read(ctx, l.Kind, main.GetNamespace(), selector)
+	found, err := read(ctx, l.Kind, ns, selector)
 	return l.of(owners, found), err == nil
 }
 
@@ -61,11 +61,12 @@ func (r *Resource[M, P]) apart(seen Seen) []*kube.Object {
 // written.
 func (r *Resource[M, P]) asBefore(ctx context.Context, client *kube.Client, main *kube.Object, mem memory) bool {
 	var now []*kube.Object
+	ns, known := r.around(main)
 	for _, l := range r.def.Beside {
-		if l.Apart {
-			found, _ := l.read(ctx, client, nil, main, []owner{{uid: string(main.GetUID())}})
+		if l.Apart && known {
+			found, _ := l.read(ctx, client, nil, main, ns, []owner{{uid: string(main.GetUID())}})
 			now = append(now, found...)
 		}
 	}
-	return fingerprintAll(now) == mem.Beside
+	return fingerprintAll(now)+r.lent(ctx, client).mark() == mem.Beside
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -83,6 +84,16 @@ type Definition[M any] struct {
 	// its namespace. Of those only the ones count that it controls, and those that
 	// nobody does. A main object that is a pod itself needs none.
 	Pods func(m *M) string
+	// Within is the namespace of what a cluster-wide main object is made of, by what it
+	// says of that; "" while it says nothing. Its pods are there, those of what it
+	// controls too, their events, and what is beside it.
+	Within func(main *kube.Object) string
+	// Wide reports whether the main object that is planned is cluster-wide, where
+	// Mains are both: it is planned without a namespace. Unknown while that is open.
+	Wide func(ctx context.Context, plan tfsdk.Plan) types.Bool
+	// Lends tells the resources of nodes that the main object's pods give them: Ready
+	// and Observe see what all nodes have to give of those.
+	Lends func(resource corev1.ResourceName) bool
 	// Derived are computed attributes that follow from the declared ones. They are
 	// planned anew each time, so that the plan shows them, and Fields may name them:
 	// then a change seen on the cluster is one to put right.
@@ -123,6 +134,10 @@ type Definition[M any] struct {
 	// Needs lists the kinds a planned object needs and not every cluster has.
 	// Attributes may be unknown.
 	Needs func(ctx context.Context, plan tfsdk.Plan) []Need
+	// Survey looks at the cluster for what stands against a new object, and tells it in
+	// the plan. It is asked once all that is declared is known; prior is nil in a
+	// create, and what is replaced else. What it cannot read says nothing against a plan.
+	Survey func(ctx context.Context, q *Query, prior, wanted *M) diag.Diagnostics
 	// Settle returns the model to compare with the live objects, and to apply
 	// over them, when the cluster may hold more than the model asks for: a claim
 	// that was made larger keeps its size. prior is the model of the state in an
@@ -207,6 +222,9 @@ type Seen struct {
 	// Beside are the objects that Definition.Beside asks for, by kind; a kind that
 	// could not be read, or has nothing to look for, has no entry.
 	Beside map[string][]*kube.Object
+	// Lent is what the nodes have to give of what Definition.Lends tells; nil when it
+	// could not be read.
+	Lent *Lending
 	// Events are the events of the main object's namespace, during waits only.
 	Events []corev1.Event
 	// Log is the end of the log that Definition.Log asks for, of the newest pod;

@@ -91,6 +91,9 @@ func (r *Resource[M, P]) ImportState(ctx context.Context, req resource.ImportSta
 func (r *Resource[M, P]) importable(ctx context.Context, client *kube.Client, ref kube.Ref) (kube.Ref, *kube.Object, error) {
 	live, err := client.Get(ctx, ref)
 	for _, k := range r.mains()[1:] {
+		if k.Namespaced != ref.Kind.Namespaced {
+			continue
+		}
 		if err != nil || live != nil && kube.Controlled(live) == nil {
 			break
 		}
@@ -204,7 +207,7 @@ func (r *Resource[M, P]) understand(ctx context.Context, ref kube.Ref, all kube.
 	blank.Base().Status = types.ObjectNull(statusTypes)
 	blank.Base().Objects = types.ListNull(objectType)
 	if p := blank.Place(); p != nil {
-		p.Namespace = types.StringValue(ref.Namespace)
+		p.Namespace = orNull(ref.Namespace)
 	}
 	r.adoptCommon(m, blank, all)
 	ds.Append(r.sayOnce(m, live)...)
@@ -289,7 +292,10 @@ func noTimeouts() timeouts.Value {
 }
 
 func (r *Resource[M, P]) idForm() string {
-	if r.namespaced() {
+	switch one, two := r.scoped(false), r.scoped(true); {
+	case one && two:
+		return "name or namespace/name"
+	case two:
 		return "namespace/name"
 	}
 	return "name"
@@ -305,7 +311,10 @@ func (r *Resource[M, P]) importRef(ctx context.Context, req resource.ImportState
 		if r.namespaced() {
 			ds.Append(req.Identity.GetAttribute(ctx, path.Root("namespace"), &namespace)...)
 			ref.Namespace = namespace.ValueString()
-			if ref.Namespace == "" && r.provider != nil {
+			switch {
+			case r.scoped(false):
+				ref.Kind = r.mainIs(ref.Namespace != "")
+			case ref.Namespace == "" && r.provider != nil:
 				ref.Namespace = r.provider.Namespace
 			}
 		}
@@ -313,15 +322,16 @@ func (r *Resource[M, P]) importRef(ctx context.Context, req resource.ImportState
 		return ref, ds
 	}
 	namespace, name, two := strings.Cut(req.ID, "/")
+	ref.Kind = r.mainIs(two)
 	switch {
-	case r.namespaced() && two && namespace != "" && name != "" && !strings.Contains(name, "/"):
+	case r.scoped(true) && two && namespace != "" && name != "" && !strings.Contains(name, "/"):
 		ref.Namespace, ref.Name = namespace, name
-	case !r.namespaced() && !two && namespace != "":
+	case r.scoped(false) && !two && namespace != "":
 		ref.Name = namespace
 	default:
 		ds.Append(diags.Message{
 			Summary: clip(fmt.Sprintf("%q is not the id of a %s", req.ID, strings.ToLower(r.def.Noun))),
-			Do:      fmt.Sprintf("The id has the form %s, for example: terraform import %s %s", r.idForm(), r.address(), map[bool]string{true: "ml/my-name", false: "my-name"}[r.namespaced()]),
+			Do:      fmt.Sprintf("The id has the form %s, for example: terraform import %s %s", r.idForm(), r.address(), map[bool]string{true: "ml/my-name", false: "my-name"}[r.scoped(true)]),
 		}.Error())
 	}
 	return ref, ds

@@ -23,6 +23,25 @@ type Need struct {
 // askMost bounds how long a plan waits for the cluster's answer.
 const askMost = 5 * time.Second
 
+// survey tells what on the cluster stands against a new object.
+func (p *planner[M, P]) survey(prior *M) {
+	if p.r.def.Survey == nil || p.r.provider.Unknown != "" || p.diagnostics.HasError() || !p.inputsKnown() {
+		return
+	}
+	m, ds := p.model()
+	if ds.HasError() {
+		return
+	}
+	client, err := p.r.provider.Connect()
+	if err != nil {
+		return // said when something is read or written
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, askMost)
+	defer cancel()
+	q := &Query{client: client, provider: p.r.provider, title: p.r.title(P(m)), now: p.r.clock.Now()}
+	p.diagnostics.Append(p.r.def.Survey(ctx, q, prior, m)...)
+}
+
 // needs tells what a new object needs and the cluster does not have. A cluster
 // that cannot be asked, or not yet, says nothing against a plan.
 func (p *planner[M, P]) needs() {

@@ -50,6 +50,11 @@ func (w *writer[M, P]) owners() []owner {
 			out = append(out, owner{ref, w.uidOf(ref)})
 		}
 	}
+	for _, l := range w.r.def.Beside {
+		if l.Controlled && w.r.def.Within != nil {
+			out = append(out, makersIn(out, w.seen.Beside[l.Kind.Kind])...)
+		}
+	}
 	return out
 }
 
@@ -71,7 +76,7 @@ func (v *vantage[M, P]) owners() []owner {
 			out = append(out, owner{o.ref, o.uid})
 		}
 	}
-	return out
+	return append(out, v.made...)
 }
 
 // other is an object beside the main one that a wait watches.

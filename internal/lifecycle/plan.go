@@ -105,6 +105,7 @@ func (p *planner[M, P]) create() {
 	p.objects(true)
 	p.save()
 	p.needs()
+	p.survey(nil)
 	p.security()
 	p.placement(nil)
 }
@@ -149,6 +150,7 @@ func (p *planner[M, P]) update() {
 		p.needs() // an update may ask for a kind that the object before did without
 	}
 	if replace {
+		p.survey(prior)
 		p.security()
 	}
 	if len(p.changed) > 0 {
@@ -259,9 +261,14 @@ func (p *planner[M, P]) all(own string) (tftypes.Value, bool) {
 
 // names plans namespace, labels_all and annotations_all.
 func (p *planner[M, P]) names(exists bool) {
+	wide := p.wide()
 	if p.r.namespaced() && p.config["namespace"].IsNull() {
 		switch {
-		case exists:
+		case wide.IsUnknown():
+			p.plan["namespace"] = tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
+		case wide.ValueBool():
+			p.plan["namespace"] = tftypes.NewValue(tftypes.String, nil)
+		case exists && !p.state["namespace"].IsNull():
 			p.plan["namespace"] = p.state["namespace"]
 		case slices.Contains(p.r.provider.Open, "namespace"):
 			p.plan["namespace"] = tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
@@ -276,6 +283,16 @@ func (p *planner[M, P]) names(exists bool) {
 			p.changed[all] = true
 		}
 	}
+}
+
+// wide is whether the main object that is planned is cluster-wide although others of
+// the resource are in a namespace.
+func (p *planner[M, P]) wide() types.Bool {
+	if p.r.def.Wide == nil {
+		return types.BoolValue(false)
+	}
+	p.save()
+	return p.r.def.Wide(p.ctx, tfsdk.Plan{Schema: p.schema, Raw: p.out})
 }
 
 // replacements finds what forces a new object.

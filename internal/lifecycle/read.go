@@ -173,6 +173,7 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 	if !two {
 		namespace, name = "", namespace
 	}
+	ref.Kind = r.mainIs(two)
 	ref.Namespace, ref.Name = namespace, name
 	return ref
 }
@@ -181,20 +182,25 @@ func (r *Resource[M, P]) mainOf(ctx context.Context, state tfsdk.State, mem memo
 func (r *Resource[M, P]) look(ctx context.Context, client *kube.Client, m P, live map[kube.Ref]*kube.Object) Seen {
 	seen := Seen{Live: byKey(live), Now: r.clock.Now(), Beside: map[string][]*kube.Object{}}
 	main := r.main(m)
+	ns, known := r.around(live[main])
 	for _, l := range r.def.Beside {
-		if found, ok := l.read(ctx, client, (*M)(m), live[main], ownersIn(main, live)); ok {
+		if !known {
+			continue
+		}
+		if found, ok := l.read(ctx, client, (*M)(m), live[main], ns, ownersIn(main, live)); ok {
 			seen.Beside[l.Kind.Kind] = found
 		}
 	}
+	seen.Lent = r.lent(ctx, client)
 	if main.Kind == kube.Pod {
 		seen.Pods = podsOf([]*kube.Object{live[main]})
 		return seen
 	}
 	selector := r.selector(m)
-	if selector == "" {
+	if selector == "" || !known {
 		return seen
 	}
-	objects, err := client.ReadMatching(ctx, kube.Pod, main.Namespace, selector)
+	objects, err := client.ReadMatching(ctx, kube.Pod, ns, selector)
 	if err != nil {
 		// Pods only add to what the object itself says: without the right to list
 		// them there is simply less to tell.
@@ -278,7 +284,7 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 		}
 	}
 	mem.remember(refs, live)
-	mem.Beside = fingerprintAll(r.apart(seen))
+	mem.Beside = fingerprintAll(r.apart(seen)) + seen.Lent.mark()
 	mem.Incomplete = r.incomplete(P(m), live)
 	mem.LastSeen = seen.Now.UTC()
 	P(m).Base().Objects = objectsValue(present, func(ref kube.Ref) types.String {
@@ -362,7 +368,10 @@ func (r *Resource[M, P]) identity(main kube.Ref) tftypes.Value {
 	attrs := map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, main.Name)}
 	names := map[string]tftypes.Type{"name": tftypes.String}
 	if r.namespaced() {
-		attrs["namespace"] = tftypes.NewValue(tftypes.String, main.Namespace)
+		attrs["namespace"] = tftypes.NewValue(tftypes.String, nil)
+		if main.Kind.Namespaced || main.Namespace != "" {
+			attrs["namespace"] = tftypes.NewValue(tftypes.String, main.Namespace)
+		}
 		names["namespace"] = tftypes.String
 	}
 	return tftypes.NewValue(tftypes.Object{AttributeTypes: names}, attrs)

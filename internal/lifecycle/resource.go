@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -137,7 +138,27 @@ func (r *Resource[M, P]) main(m P) kube.Ref {
 	if r.def.Main != nil {
 		kind = r.def.Main((*M)(m))
 	}
-	return kube.Ref{Kind: kind, Namespace: r.namespace(m), Name: r.objectName(m)}
+	ref := kube.Ref{Kind: kind, Name: r.objectName(m)}
+	if kind.Namespaced {
+		ref.Namespace = r.namespace(m)
+	}
+	return ref
+}
+
+// scoped reports whether the main object can be one that is, or is not, in a
+// namespace.
+func (r *Resource[M, P]) scoped(namespaced bool) bool {
+	return slices.ContainsFunc(r.mains(), func(k kube.Kind) bool { return k.Namespaced == namespaced })
+}
+
+// mainIs is the first kind of main object that is, or is not, in a namespace.
+func (r *Resource[M, P]) mainIs(namespaced bool) kube.Kind {
+	for _, k := range r.mains() {
+		if k.Namespaced == namespaced {
+			return k
+		}
+	}
+	return r.mains()[0]
 }
 
 // mains are the kinds the main object can be of.

@@ -47,6 +47,11 @@ type vantage[M any, P based[M]] struct {
 	ever map[types.UID]corev1.Pod
 	// evicted are the pods that were ended to be made anew.
 	evicted map[types.UID]bool
+	// made are the objects that the main object controls, where they have pods.
+	made []owner
+	// lent is what the nodes had to give at lentAt.
+	lent   *Lending
+	lentAt time.Time
 }
 
 // watch starts to look. live is the main object as the last write returned it.
@@ -59,11 +64,23 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 	v.main = w.client.Watch(ref.Kind, ref.Namespace, v.woken)
 	v.others = w.others(v.woken)
 	v.model, v.beside = w.model, make([]*kube.Watching, len(w.r.def.Beside))
-	if v.selector = w.r.selector(P(w.model)); v.selector != "" {
-		v.pods = w.client.Watch(kube.Pod, ref.Namespace, v.woken)
-	}
+	v.selector = w.r.selector(P(w.model))
+	v.openPods()
 	_ = level
 	return v
+}
+
+// openPods begins to watch the pods, once it is known where they are.
+func (v *vantage[M, P]) openPods() {
+	if v.selector == "" || v.pods != nil {
+		return
+	}
+	if ns, ok := v.r.around(v.last); ok || v.ref.Namespace != "" {
+		if !ok {
+			ns = v.ref.Namespace
+		}
+		v.pods = v.client.Watch(kube.Pod, ns, v.woken)
+	}
 }
 
 func (v *vantage[M, P]) stop() {
@@ -107,7 +124,9 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 		o.look(ctx, v.client)
 		seen.Live[o.ref.Key()] = o.last
 	}
+	v.openPods()
 	v.lookBeside(seen)
+	v.lookLent(ctx, &seen)
 	if v.ref.Kind == kube.Pod && v.last != nil {
 		seen.Pods = podsOf([]*kube.Object{v.last})
 	}
@@ -117,8 +136,8 @@ func (v *vantage[M, P]) look(ctx context.Context) Seen {
 			v.recallPods(seen.Pods)
 		}
 	}
-	if v.wantsEvents(seen) && v.events == nil {
-		v.events = v.client.Watch(kube.Event, v.ref.Namespace, v.woken)
+	if ns, ok := v.r.around(v.last); ok && v.wantsEvents(seen) && v.events == nil {
+		v.events = v.client.Watch(kube.Event, ns, v.woken)
 	}
 	if v.events != nil {
 		seen.Events = v.eventsOf(seen)
@@ -134,8 +153,12 @@ func (v *vantage[M, P]) lookBeside(seen Seen) {
 		if !ok {
 			continue
 		}
+		ns, ok := v.r.around(v.last)
+		if !ok {
+			continue
+		}
 		if v.beside[i] == nil {
-			v.beside[i] = v.client.Watch(l.Kind, v.ref.Namespace, v.woken)
+			v.beside[i] = v.client.Watch(l.Kind, ns, v.woken)
 		}
 		switch found, err := v.beside[i].Matching(selector); {
 		case !v.beside[i].Healthy() || err != nil:
@@ -143,6 +166,9 @@ func (v *vantage[M, P]) lookBeside(seen Seen) {
 			seen.Beside[l.Kind.Kind] = []*kube.Object{}
 		default:
 			seen.Beside[l.Kind.Kind] = l.of(v.owners(), found)
+			if l.Controlled && v.r.def.Within != nil {
+				v.made = makersIn(v.owners(), found)
+			}
 		}
 	}
 }

@@ -24,11 +24,7 @@ func (a *adopter) scheduling() *Scheduling {
 		RuntimeClass:  pointed(spec.RuntimeClassName),
 	}
 	s.NodePool, s.NodeSelector = a.selector()
-	for _, t := range spec.Tolerations {
-		s.Tolerations = append(s.Tolerations, Toleration{
-			Key: word(t.Key), Operator: word(t.Operator), Value: word(t.Value), Effect: word(t.Effect), Seconds: types.Int64PointerValue(t.TolerationSeconds),
-		})
-	}
+	s.Tolerations = AdoptTolerations(spec.Tolerations)
 	for _, t := range spec.TopologySpreadConstraints {
 		s.TopologySpread = append(s.TopologySpread, Spread{
 			MaxSkew: types.Int32Value(t.MaxSkew), TopologyKey: word(t.TopologyKey), WhenUnsatisfiable: word(t.WhenUnsatisfiable),

@@ -103,7 +103,7 @@ func (m *Model) applyScheduling(spec *corev1ac.PodSpecApplyConfiguration) diag.D
 		spec.TopologySpreadConstraints = append(spec.TopologySpreadConstraints, s.TopologySpread[i].apply())
 	}
 	for i := range s.Tolerations {
-		spec.Tolerations = append(spec.Tolerations, s.Tolerations[i].apply())
+		spec.Tolerations = append(spec.Tolerations, s.Tolerations[i].Apply())
 	}
 	if t := m.GPU.toleration(); t != nil && !slices.ContainsFunc(s.Tolerations, func(have Toleration) bool { return have.is(t) }) {
 		spec.Tolerations = append(spec.Tolerations, corev1ac.TolerationApplyConfiguration{Key: &t.Key, Operator: &t.Operator, Effect: &t.Effect})
@@ -123,7 +123,8 @@ func (s *Scheduling) selector() map[string]string {
 	return out
 }
 
-func (t *Toleration) apply() corev1ac.TolerationApplyConfiguration {
+// Apply returns the toleration for Kubernetes.
+func (t *Toleration) Apply() corev1ac.TolerationApplyConfiguration {
 	return corev1ac.TolerationApplyConfiguration{
 		Key: t.Key.ValueStringPointer(), Operator: enum[corev1.TolerationOperator](t.Operator), Value: t.Value.ValueStringPointer(),
 		Effect: enum[corev1.TaintEffect](t.Effect), TolerationSeconds: t.Seconds.ValueInt64Pointer(),

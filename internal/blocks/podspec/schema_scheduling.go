@@ -24,13 +24,7 @@ func schedulingAttribute() schema.Attribute {
 		}),
 		"pod_affinity":      podAffinityAttribute("Near which pods the pod must or should run."),
 		"pod_anti_affinity": podAffinityAttribute("Away from which pods the pod must or should run."),
-		"tolerations": objects("Taints of nodes the pod puts up with, besides that of GPU nodes (`gpu.tolerate_taint`).", map[string]schema.Attribute{
-			"key":      text("Key of the taint. Default: any; `operator` must then be `Exists`."),
-			"operator": choice("`Equal` (default): the taint has `value`. `Exists`: it may have any. `Lt` and `Gt` compare numbers where the cluster allows it.", "Equal", "Exists", "Lt", "Gt"),
-			"value":    text("Value of the taint."),
-			"effect":   choice("Effect of the taint: `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: all.", "NoSchedule", "PreferNoSchedule", "NoExecute"),
-			"seconds":  whole("Seconds the pod stays when the taint appears, for `NoExecute` only. Default: for ever."),
-		}, tolerationChecks{}),
+		"tolerations":       TolerationsAttribute("Taints of nodes the pod puts up with, besides that of GPU nodes (`gpu.tolerate_taint`)."),
 		"topology_spread": objects("How evenly pods are spread over topology domains.", map[string]schema.Attribute{
 			"topology_key": required(text("Node label whose values are the domains, such as `topology.kubernetes.io/zone`.", stringvalidator.LengthAtLeast(1))),
 			"max_skew": schema.Int32Attribute{
@@ -49,6 +43,17 @@ func schedulingAttribute() schema.Attribute {
 			"`status.phase` is `Queued` and `status.message` says what for. What can never be admitted fails at once. Needs Kueue on the cluster.", diags.DNSSubdomain(), stringvalidator.LengthAtMost(maxLabelValue)),
 		"runtime_class": text("Runtime class of the pod, such as `nvidia`. Default: the node's runtime.", diags.DNSSubdomain()),
 	})
+}
+
+// TolerationsAttribute is a list of tolerations.
+func TolerationsAttribute(description string) schema.Attribute {
+	return objects(description, map[string]schema.Attribute{
+		"key":      text("Key of the taint. Default: any; `operator` must then be `Exists`."),
+		"operator": choice("`Equal` (default): the taint has `value`. `Exists`: it may have any. `Lt` and `Gt` compare numbers where the cluster allows it.", "Equal", "Exists", "Lt", "Gt"),
+		"value":    text("Value of the taint."),
+		"effect":   choice("Effect of the taint: `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: all.", "NoSchedule", "PreferNoSchedule", "NoExecute"),
+		"seconds":  whole("Seconds the pod stays when the taint appears, for `NoExecute` only. Default: for ever."),
+	}, tolerationChecks{})
 }
 
 func nodeTermAttributes() map[string]schema.Attribute {

@@ -12,6 +12,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -50,6 +51,8 @@ func defaultsIn(v reflect.Value) {
 // defaultsOf fills in one struct.
 func defaultsOf(p any) {
 	switch o := p.(type) {
+	case *unstructured.Unstructured:
+		customDefaults(o)
 	case *batchv1.Job:
 		jobDefaults(o)
 	case *batchv1.PodFailurePolicyOnPodConditionsPattern:
@@ -364,4 +367,38 @@ func pullPolicy(image string) corev1.PullPolicy {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent
+}
+
+// policyDefaults are those of NVIDIA's ClusterPolicy, by what holds them below spec:
+// the definition fills them in where that is there (GPU Operator,
+// config/crd/bases/nvidia.com_clusterpolicies.yaml). An acceptance test installs it.
+var policyDefaults = map[string]map[string]any{
+	"operator":                   {"defaultRuntime": "docker", "runtimeClass": "nvidia"},
+	"daemonsets":                 {"updateStrategy": "RollingUpdate"},
+	"driver":                     {"kernelModuleType": "auto"},
+	"driver.upgradePolicy":       {"autoUpgrade": false, "maxParallelUpgrades": int64(1), "maxUnavailable": "25%"},
+	"driver.upgradePolicy.drain": {"enable": false, "force": false, "deleteEmptyDir": false, "timeoutSeconds": int64(300)},
+	"toolkit":                    {"installDir": "/usr/local/nvidia"},
+	"migManager.config":          {"default": "all-disabled", "name": "default-mig-parted-config"},
+	"sandboxWorkloads":           {"defaultWorkload": "container"},
+	"cdi":                        {"enabled": false, "default": false},
+}
+
+// customDefaults fills in what the definition of a custom resource does.
+func customDefaults(o *unstructured.Unstructured) {
+	if o.GetKind() != "ClusterPolicy" {
+		return
+	}
+	for at, values := range policyDefaults {
+		holder, ok, err := unstructured.NestedFieldNoCopy(o.Object, append([]string{"spec"}, strings.Split(at, ".")...)...)
+		into, is := holder.(map[string]any)
+		if !ok || err != nil || !is {
+			continue
+		}
+		for k, v := range values {
+			if _, said := into[k]; !said {
+				into[k] = v
+			}
+		}
+	}
 }

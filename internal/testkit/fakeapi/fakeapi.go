@@ -32,6 +32,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -61,6 +62,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"configmaps":               {Version: "v1", Kind: "ConfigMap"},
 	"poddisruptionbudgets":     {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
 	"ingresses":                {Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
+	"clusterpolicies":          {Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy"},
 	"httproutes":               {Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
 	"horizontalpodautoscalers": {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 }
@@ -616,6 +618,9 @@ func (s *Server) patch(r *http.Request, t target, gr schema.GroupResource, live 
 		if err != nil {
 			return 0, nil, err
 		}
+		if err := refuseNulls(merged, kinds[t.resource], t.name); err != nil {
+			return 0, nil, err
+		}
 		if err := s.complete(merged, live == nil); err != nil {
 			return 0, nil, err
 		}
@@ -657,6 +662,27 @@ func (s *Server) patch(r *http.Request, t target, gr schema.GroupResource, live 
 		s.remove(t.resource, t.namespace, t.name)
 	}
 	return code, out.Object, nil
+}
+
+// refuseNulls refuses a custom resource in which an apply has made null of a map, as
+// it does of one whose last field it takes out.
+func refuseNulls(o runtime.Object, gvk schema.GroupVersionKind, name string) error {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return nil
+	}
+	spec, _, _ := unstructured.NestedMap(u.Object, "spec")
+	var causes field.ErrorList
+	for k, v := range spec {
+		if v == nil {
+			at := field.NewPath("spec", k)
+			causes = append(causes, field.Invalid(at, "null", at.String()+` in body must be of type object: "null"`))
+		}
+	}
+	if len(causes) == 0 {
+		return nil
+	}
+	return apierrors.NewInvalid(gvk.GroupKind(), name, causes)
 }
 
 // same reports whether an apply changed nothing, so that the version stays.

@@ -443,7 +443,7 @@ func unchangeable(o sent, m mutation) string {
 		return "it is a mark of mlk"
 	case selects(o.object, m.at):
 		return "the server refuses pods that their selector does not select"
-	case m.removed && kept(m.at):
+	case m.removed && (kept(m.at) || required(o.kind, m.at)):
 		return "the server refuses an object without it"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
@@ -460,6 +460,14 @@ func kept(at place) bool {
 	s := at.String()
 	return s == "spec.selector" || s == "spec.selector.matchLabels" || s == "spec.serviceName" ||
 		strings.HasPrefix(s, "spec.volumeClaimTemplates.") && strings.Contains(s, ".spec.accessModes")
+}
+
+// required reports whether the definition of a custom resource asks for the place,
+// be it empty.
+func required(kind string, at place) bool {
+	return kind == "ClusterPolicy" && slices.Contains([]string{
+		"spec", "spec.operator", "spec.daemonsets", "spec.driver", "spec.toolkit", "spec.devicePlugin", "spec.dcgmExporter", "spec.dcgm", "spec.nodeStatusExporter", "spec.gfd",
+	}, at.String())
 }
 
 // selects reports whether the place holds a label of the pod template by which
