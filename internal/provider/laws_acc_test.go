@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,9 @@ func TestAccLaws(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if s.Type == "mlk_gpu_stack" {
+				testkit.InstallCRD(t, acc, "", filepath.Join(s.Dir(root), "testdata", "clusterpolicies.yaml"))
+			}
 			r := &realServer{t: t, namespace: acc.Namespace, client: client, refused: map[string]int{}}
 			s.Run(t, r.complete, realPopulation)
 			for _, reason := range slices.Sorted(maps.Keys(r.refused)) {
@@ -64,7 +68,7 @@ type realServer struct {
 var served = map[string]string{
 	"CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments", "HorizontalPodAutoscaler": "horizontalpodautoscalers", "Ingress": "ingresses", "Job": "jobs",
 	"PodDisruptionBudget": "poddisruptionbudgets", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
-	"DeviceClass": "deviceclasses", "ResourceClaimTemplate": "resourceclaimtemplates",
+	"ClusterPolicy": "clusterpolicies", "DeviceClass": "deviceclasses", "ResourceClaimTemplate": "resourceclaimtemplates",
 	"Service": "services", "StatefulSet": "statefulsets", "StorageClass": "storageclasses",
 }
 
@@ -118,6 +122,10 @@ func (r *realServer) complete(o runtime.Object, create bool) error {
 		md = map[string]any{}
 	}
 	out["metadata"] = md
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		u.Object = out
+		return nil
+	}
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(out, o)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/datasources/trainingrun"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/deviceclass"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpunodepool"
+	"github.com/mlkube/terraform-provider-mlk/internal/resources/gpustack"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/nodeagent"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/pod"
@@ -27,6 +28,7 @@ func Resources() []func() resource.Resource {
 	return []func() resource.Resource{
 		deviceclass.New,
 		gpunodepool.New,
+		gpustack.New,
 		inferenceservice.New,
 		nodeagent.New,
 		pod.New,

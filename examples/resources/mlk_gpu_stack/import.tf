@@ -1,0 +1,4 @@
+import {
+  to = mlk_gpu_stack.nvidia
+  id = "cluster-policy" # name of the ClusterPolicy
+}

@@ -1,0 +1,152 @@
+// Package gpustack is mlk_gpu_stack: what turns the GPUs of nodes into resources that
+// pods can ask for, by NVIDIA's GPU Operator or by DaemonSets of its own.
+package gpustack
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/gpu"
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
+)
+
+// Model mirrors the schema of mlk_gpu_stack.
+type Model struct {
+	lifecycle.Namespaced
+
+	Mode types.String `tfsdk:"mode"`
+
+	Operator            *Operator     `tfsdk:"operator"`
+	DaemonSets          *DaemonSets   `tfsdk:"daemonsets"`
+	Driver              *Driver       `tfsdk:"driver"`
+	Toolkit             *Toolkit      `tfsdk:"toolkit"`
+	DevicePlugin        *DevicePlugin `tfsdk:"device_plugin"`
+	GPUFeatureDiscovery *Operand      `tfsdk:"gpu_feature_discovery"`
+	DCGMExporter        *DCGMExporter `tfsdk:"dcgm_exporter"`
+	DCGM                *DCGM         `tfsdk:"dcgm"`
+	MIGManager          *MIGManager   `tfsdk:"mig_manager"`
+	NodeStatusExporter  *Operand      `tfsdk:"node_status_exporter"`
+	Validator           *Validator    `tfsdk:"validator"`
+	GDS                 *Switched     `tfsdk:"gds"`
+	GDRCopy             *Switched     `tfsdk:"gdrcopy"`
+	MIGStrategy         types.String  `tfsdk:"mig_strategy"`
+	CDI                 *CDI          `tfsdk:"cdi"`
+	HostPaths           *HostPaths    `tfsdk:"host_paths"`
+	SandboxWorkloads    *Sandbox      `tfsdk:"sandbox_workloads"`
+
+	Components types.Map `tfsdk:"components"`
+	GPUs       types.Map `tfsdk:"gpus"`
+}
+
+// The value of mode.
+const modeOperator = "operator"
+
+// The levels of wait_for.
+const (
+	levelReady   = "ready"
+	levelCreated = "created"
+)
+
+// The default bounds of waits: a driver is compiled on each node, ten minutes and
+// more, and a change of it goes from node to node.
+const (
+	readyTimeout  = 45 * time.Minute
+	deleteTimeout = 15 * time.Minute
+)
+
+// The attributes that rules name.
+var (
+	modePath       = path.Root("mode")
+	namespacePath  = path.Root("namespace")
+	daemonsetsPath = path.Root("daemonsets")
+)
+
+// New returns the mlk_gpu_stack resource.
+func New() resource.Resource { return lifecycle.New[Model](Definition()) }
+
+// Definition returns what makes a GPU stack.
+func Definition() lifecycle.Definition[Model] {
+	return lifecycle.Definition[Model]{
+		Type:     "gpu_stack",
+		Noun:     "GPU stack",
+		Schema:   attributes,
+		Owns:     []kube.Kind{kube.ClusterPolicy},
+		Desired:  desired,
+		Fields:   fields,
+		Adopt:    adopt,
+		Observe:  observe,
+		Ready:    ready,
+		WaitFor:  []string{levelReady, levelCreated},
+		Timeouts: lifecycle.Timeouts{Create: readyTimeout, Update: readyTimeout, Delete: deleteTimeout},
+		Replace:  []path.Path{modePath},
+		Pods:     ofPods,
+		Beside:   []lifecycle.Look[Model]{{Kind: kube.DaemonSet, Selector: ofDaemonSets, Controlled: true, Apart: true}},
+		Outdated: outdated,
+		Within:   within,
+		Wide:     wide,
+		Lends:    gpu.Is,
+		Moving:   []string{"components", "gpus"},
+		Waits:    waits,
+		Needs:    needs,
+		Survey:   surveyPolicy,
+		Validate: validate,
+	}
+}
+
+// desired returns the objects that the stack is made of.
+func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) { return policy(m) }
+
+// fields says which attribute made which field.
+func fields(m *Model) diags.Fields { return policyFields(m) }
+
+// adopt turns live objects into a model.
+func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
+	m, ds := adoptPolicy(live, prior)
+	noneSeen(m)
+	return m, ds
+}
+
+// wide reports whether the main object is cluster-wide, as a ClusterPolicy is.
+func wide(ctx context.Context, plan tfsdk.Plan) types.Bool {
+	var mode types.String
+	if plan.GetAttribute(ctx, modePath, &mode).HasError() || mode.IsUnknown() {
+		return types.BoolUnknown()
+	}
+	return types.BoolValue(mode.ValueString() == modeOperator)
+}
+
+// needs is the API of the GPU Operator, where it is asked for.
+func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	var mode types.String
+	if plan.GetAttribute(ctx, modePath, &mode).HasError() || mode.ValueString() != modeOperator {
+		return nil
+	}
+	return []lifecycle.Need{{Kind: kube.ClusterPolicy, Missing: diags.Message{
+		Summary:  "This cluster has no ClusterPolicies",
+		Happened: "mode = \"operator\" hands the nodes to NVIDIA's GPU Operator, which is not installed (" + kube.ClusterPolicy.APIVersion() + ").",
+		Do: "Install the operator first, for example with its Helm chart (helm repo add nvidia https://helm.ngc.nvidia.com/nvidia; helm install gpu-operator nvidia/gpu-operator -n gpu-operator --create-namespace), " +
+			"and import the ClusterPolicy that the chart makes: terraform import mlk_gpu_stack.<name> cluster-policy\nOr do without the operator: mode = \"daemonsets\".",
+		At: modePath,
+	}}}
+}
+
+// waits reports whether an update has something to wait for: programs do not care
+// for labels of what describes them.
+func waits(prior, wanted *Model) bool {
+	if prior.WaitFor.ValueString() != wanted.WaitFor.ValueString() || !prior.Patch.Equal(wanted.Patch) {
+		return true
+	}
+	was, dw := desired(prior)
+	is, di := desired(wanted)
+	return dw.HasError() || di.HasError() || !reflect.DeepEqual(was, is)
+}

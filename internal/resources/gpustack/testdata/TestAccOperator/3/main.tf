@@ -1,0 +1,10 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_gpu_stack" "gpus" {
+  name                  = "cluster-policy"
+  mode                  = "operator"
+  driver                = { version = "580" }
+  gpu_feature_discovery = { enabled = false }
+}

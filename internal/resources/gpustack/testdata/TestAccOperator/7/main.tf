@@ -1,0 +1,11 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_gpu_stack" "gpus" {
+  name        = "cluster-policy"
+  mode        = "operator"
+  driver      = { version = "582" }
+  dcgm        = { enabled = false }
+  mig_manager = { enabled = true }
+}
