@@ -30,6 +30,8 @@ type Core struct {
 	State tftypes.Value
 	// Private is the private data saved beside it.
 	Private []byte
+	// Identity is the identity saved beside it, as it is on the wire.
+	Identity *tfprotov6.ResourceIdentityData
 	// Tainted is whether Terraform would mark the resource tainted.
 	Tainted bool
 }
@@ -118,9 +120,17 @@ func (c *Core) Fork() *Core {
 	return &f
 }
 
+// Stop does what Terraform does when it is interrupted.
+func (c *Core) Stop(ctx context.Context) {
+	c.t.Helper()
+	if _, err := c.server.StopProvider(ctx, &tfprotov6.StopProviderRequest{}); err != nil {
+		c.t.Error(err)
+	}
+}
+
 // Forget drops the state, as if it had never been saved.
 func (c *Core) Forget() {
-	c.State, c.Private, c.Tainted = tftypes.NewValue(c.schema.ValueType(), nil), nil, false
+	c.State, c.Private, c.Identity, c.Tainted = tftypes.NewValue(c.schema.ValueType(), nil), nil, nil, false
 }
 
 // Attribute returns an attribute of the state as a plain Go value.
@@ -157,7 +167,7 @@ func (c *Core) plan(ctx context.Context, config map[string]any, prior tftypes.Va
 	}
 	resp, err := c.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{
 		TypeName: c.typ, PriorState: c.dynamic(prior), ProposedNewState: c.dynamic(c.proposed(prior, conf)),
-		Config: c.dynamic(conf), PriorPrivate: c.Private,
+		Config: c.dynamic(conf), PriorPrivate: c.Private, PriorIdentity: c.Identity,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -234,13 +244,13 @@ func (c *Core) Apply(ctx context.Context, config map[string]any) Outcome {
 	}
 	resp, err := c.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: c.typ, PriorState: c.dynamic(prior), PlannedState: planned.PlannedState, Config: c.dynamic(conf),
-		PlannedPrivate: planned.PlannedPrivate,
+		PlannedPrivate: planned.PlannedPrivate, PlannedIdentity: planned.PlannedIdentity,
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	out.Diagnostics = append(out.Diagnostics, resp.Diagnostics...)
-	c.State, c.Private = c.value(resp.NewState), resp.Private
+	c.State, c.Private, c.Identity = c.value(resp.NewState), resp.Private, resp.NewIdentity
 	c.Tainted = prior.IsNull() && !c.State.IsNull() && out.Errors() != ""
 	if out.Errors() == "" && config != nil {
 		if problem := inconsistent("", out.Planned, c.State); problem != "" {
