@@ -36,6 +36,8 @@ func AttributePath(p path.Path) *tftypes.AttributePath {
 			at = at.WithElementKeyString(string(s))
 		case path.PathStepElementKeyInt:
 			at = at.WithElementKeyInt(int(s))
+		default:
+			return at // an element of a set: Terraform shows what it is in
 		}
 	}
 	return at

@@ -144,18 +144,9 @@ func thingDefinition() lifecycle.Definition[thing] {
 }
 
 // testProvider serves thing against one API server.
-type testProvider struct {
-	data *lifecycle.ProviderData
-	// framework serves it with the framework's own server alone.
-	framework bool
-}
+type testProvider struct{ data *lifecycle.ProviderData }
 
-func (p *testProvider) Configured() *lifecycle.ProviderData {
-	if p.framework {
-		return nil
-	}
-	return p.data
-}
+func (p *testProvider) Configured() *lifecycle.ProviderData { return p.data }
 
 func (*testProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "mlk"
