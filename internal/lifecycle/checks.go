@@ -31,7 +31,7 @@ func checks[V, I, T any](validators []V, convert func(I, context.Context) (T, di
 		out = append(out, func(ctx context.Context, q question) diag.Diagnostics {
 			general, ok := q.value.(I)
 			if !ok {
-				return diag.Diagnostics{unfit(q)}
+				return diag.Diagnostics{unfit(ctx, q)}
 			}
 			value, ds := convert(general, ctx)
 			if ds.HasError() {

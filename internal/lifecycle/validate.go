@@ -212,6 +212,6 @@ func (e *examiner) value(ctx context.Context, typ attr.Type, v tftypes.Value, at
 }
 
 // unfit says that a validator cannot look at a value, which is a mistake in a schema.
-func unfit(q question) diag.Diagnostic {
-	return diags.Message{Summary: fmt.Sprintf("%s cannot be checked", q.at), Why: fmt.Sprintf("Its validator does not fit a %s. This is a bug in mlk.", q.value.Type(context.Background())), At: q.at}.Error()
+func unfit(ctx context.Context, q question) diag.Diagnostic {
+	return diags.Message{Summary: fmt.Sprintf("%s cannot be checked", q.at), Why: fmt.Sprintf("Its validator does not fit a %s. This is a bug in mlk.", q.value.Type(ctx)), At: q.at}.Error()
 }
