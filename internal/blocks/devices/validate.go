@@ -22,9 +22,9 @@ func RequestTroubles(root path.Path, in []Request) []diags.Message {
 		}
 		taken[name] = true
 		alternatives := len(r.FirstAvailable) > 0
-		itself := r.DeviceClass.IsNull() && r.Selectors == nil && r.AllocationMode.IsNull() && r.Count.IsNull() && r.AdminAccess.IsNull() && r.Tolerations == nil && r.Capacity == nil
+		itself := diags.Given(r.DeviceClass) || r.Selectors != nil || diags.Given(r.AllocationMode) || diags.Given(r.Count) || diags.Given(r.AdminAccess) || r.Tolerations != nil || r.Capacity != nil
 		switch {
-		case alternatives && !itself:
+		case alternatives && itself:
 			out = append(out, diags.Message{
 				Summary:  fmt.Sprintf("Request %q asks for a device and for alternatives", name),
 				Happened: "With first_available the alternatives say what is asked for; the request itself has only a name.",
@@ -53,7 +53,7 @@ func RequestTroubles(root path.Path, in []Request) []diags.Message {
 }
 
 func amountTroubles(at path.Path, mode types.String, count types.Int64) []diags.Message {
-	if mode.ValueString() != all || count.IsNull() {
+	if mode.ValueString() != all || !diags.Given(count) {
 		return nil
 	}
 	return []diags.Message{{
@@ -74,7 +74,7 @@ func tolerationTroubles(at path.Path, in []Toleration) []diags.Message {
 				Summary: "A toleration without a key is for every taint", Do: "Set operator = \"Exists\", or the key of a taint.", At: here.AtName("operator"),
 			})
 		}
-		if operator == "Exists" && !t.Value.IsNull() {
+		if operator == "Exists" && diags.Given(t.Value) {
 			out = append(out, diags.Message{
 				Summary: "With operator Exists the value of a taint does not matter", Do: "Remove value, or use operator Equal.", At: here.AtName("value"),
 			})

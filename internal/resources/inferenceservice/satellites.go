@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -249,7 +248,7 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 		}
 	}
 	for at, door := range map[string]types.Object{"ingress": ingress, "route": route} {
-		if said(door) && !enabled.IsNull() && !enabled.IsUnknown() && !enabled.ValueBool() {
+		if diags.Given(door) && !enabled.IsNull() && !enabled.IsUnknown() && !enabled.ValueBool() {
 			ds.Append(diags.Message{
 				Summary: at + " needs the Service that it leads to",
 				Do:      "Remove service.enabled = false.",
@@ -257,7 +256,7 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 			}.Error())
 		}
 	}
-	if said(ingress) && said(route) {
+	if diags.Given(ingress) && diags.Given(route) {
 		ds.Append(diags.Message{
 			Summary:  "ingress and route are two ways to the same service",
 			Happened: "url can be the address of one only.",
@@ -267,9 +266,6 @@ func validateDoors(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	}
 	return ds
 }
-
-// said reports whether a configuration says something: what is unknown may be null.
-func said(v attr.Value) bool { return !v.IsNull() && !v.IsUnknown() }
 
 // planSatellites tells what a change of them does that the plan does not show.
 func planSatellites(p *lifecycle.Planning[Model]) {

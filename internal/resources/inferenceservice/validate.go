@@ -97,7 +97,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 
 func (in *configured) rolloutTroubles() []diags.Message {
 	var out []diags.Message
-	if in.strategy.ValueString() == recreate && (said(in.surge) || said(in.missing)) {
+	if in.strategy.ValueString() == recreate && (diags.Given(in.surge) || diags.Given(in.missing)) {
 		out = append(out, diags.Message{
 			Summary:  "max_surge and max_unavailable belong to strategy RollingUpdate",
 			Happened: "With strategy Recreate all old pods end before the first new one starts.",

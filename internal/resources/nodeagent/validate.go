@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -41,15 +40,15 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	get(strategyPath, &in.strategy)
 	get(metricsPath, &in.metrics)
 	get(servicePath, &in.service)
-	if set(in.strategy) {
+	if diags.Given(in.strategy) {
 		get(strategyPath.AtName("type"), &in.kind)
 		get(strategyPath.AtName("max_surge"), &in.surge)
 		get(strategyPath.AtName("max_unavailable"), &in.missing)
 	}
-	if set(in.metrics) {
+	if diags.Given(in.metrics) {
 		get(metricsPath.AtName("scrape"), &in.scrape)
 	}
-	if set(in.service) {
+	if diags.Given(in.service) {
 		get(servicePath.AtName("name"), &in.serviceName)
 	}
 	for key := range in.ports.Elements() {
@@ -66,13 +65,10 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	return ds
 }
 
-// set reports whether a configuration says something: what is unknown may be null.
-func set(v attr.Value) bool { return !v.IsNull() && !v.IsUnknown() }
-
 func (in *configured) strategyTroubles() []diags.Message {
 	surges := !in.surge.IsUnknown() && !isNone(in.surge)
 	var out []diags.Message
-	if in.kind.ValueString() == onDelete && (set(in.surge) || set(in.missing)) {
+	if in.kind.ValueString() == onDelete && (diags.Given(in.surge) || diags.Given(in.missing)) {
 		out = append(out, diags.Message{
 			Summary:  "max_surge and max_unavailable belong to update strategy RollingUpdate",
 			Happened: "With OnDelete a pod changes when somebody deletes it, and not before.",
@@ -111,7 +107,7 @@ func (in *configured) otherTroubles() []diags.Message {
 			Do:      "Set image, or a preset that knows one: preset = \"dcgm_exporter\".", At: path.Root("image"),
 		})
 	}
-	if set(in.service) && in.preset.IsNull() && !in.ports.IsUnknown() && len(in.ports.Elements()) == 0 {
+	if diags.Given(in.service) && in.preset.IsNull() && !in.ports.IsUnknown() && len(in.ports.Elements()) == 0 {
 		out = append(out, diags.Message{
 			Summary:  "The Service would have no port",
 			Happened: "It has the ports of the main container, which names none.",
@@ -122,7 +118,7 @@ func (in *configured) otherTroubles() []diags.Message {
 	if name.IsNull() {
 		name, at = in.name, path.Root("name")
 	}
-	if set(in.service) && !name.IsNull() && !name.IsUnknown() {
+	if diags.Given(in.service) && !name.IsNull() && !name.IsUnknown() {
 		if problems := validation.IsDNS1035Label(name.ValueString()); len(problems) > 0 {
 			out = append(out, diags.Message{
 				Summary: fmt.Sprintf("%q cannot be the name of a Service", name.ValueString()), Why: problems[0],
