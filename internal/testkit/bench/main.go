@@ -1,7 +1,7 @@
 // Command bench measures what a no-change plan, an apply and a destroy of many
-// training jobs cost as whole processes, beside two floors: the same number of
-// resources of a provider that does nothing, and client-go doing the same API
-// calls alone. It prints a table and, last, one line a ratio.
+// training jobs cost as whole processes, beside three floors: the same number of
+// small resources of a provider that does nothing, of one that does nothing with
+// mlk's own schemas, and client-go doing the same API calls alone. It prints a table and, last, one line a ratio.
 package main
 
 import (
@@ -74,7 +74,7 @@ func bench(jobs, runs, nodes int) error {
 	if err != nil {
 		return err
 	}
-	var ours, floor []figures
+	var ours, floor, same []figures
 	var bares [][3]time.Duration
 	for i := range runs {
 		// A B C, A B C …: drift of the machine's speed hits all alike.
@@ -88,7 +88,12 @@ func bench(jobs, runs, nodes int) error {
 			return err
 		}
 		floor = append(floor, f)
-		o, err := measure(filepath.Join(dir, fmt.Sprint("mlk", i)), rc, kubeconfig, mlkConfig(jobs, ns))
+		e, err := measure(filepath.Join(dir, fmt.Sprint("echo", i)), rc, kubeconfig, mlkConfig("echo", jobs, ns))
+		if err != nil {
+			return err
+		}
+		same = append(same, e)
+		o, err := measure(filepath.Join(dir, fmt.Sprint("mlk", i)), rc, kubeconfig, mlkConfig("mlk", jobs, ns))
 		if err != nil {
 			return err
 		}
@@ -99,7 +104,7 @@ func bench(jobs, runs, nodes int) error {
 		}
 		bares = append(bares, [3]time.Duration{create, list, remove})
 	}
-	report(jobs, runs, ours, floor, bares)
+	report(jobs, runs, ours, floor, same, bares)
 	return nil
 }
 
@@ -119,9 +124,9 @@ resource "noop_thing" "t" {
 `, jobs)
 }
 
-func mlkConfig(jobs int, namespace string) string {
+func mlkConfig(source string, jobs int, namespace string) string {
 	return fmt.Sprintf(`terraform {
-  required_providers { mlk = { source = "mlkube/mlk" } }
+  required_providers { mlk = { source = "mlkube/%s" } }
 }
 provider "mlk" {}
 resource "mlk_training_job" "t" {
@@ -135,7 +140,7 @@ resource "mlk_training_job" "t" {
   suspend   = true
   wait_for  = "created"
 }
-`, jobs, namespace)
+`, source, jobs, namespace)
 }
 
 // measure applies, plans and destroys one configuration.
@@ -174,12 +179,12 @@ func namespace(cfg *rest.Config, i int) (string, error) {
 	return ns.Name, nil
 }
 
-// mirror puts both providers into a filesystem mirror and writes the CLI
+// mirror puts the providers into a filesystem mirror and writes the CLI
 // configuration that names it.
 func mirror(root, dir string) (string, error) {
 	platform := runtime.GOOS + "_" + runtime.GOARCH
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		for name, pkg := range map[string]string{"mlk": ".", "noop": "./internal/testkit/bench/noop"} {
+		for name, pkg := range map[string]string{"mlk": ".", "noop": "./internal/testkit/bench/noop", "echo": "./internal/testkit/bench/echo"} {
 			out := filepath.Join(dir, "plugins", host, "mlkube", name, "0.1.0", platform, "terraform-provider-"+name+"_v0.1.0")
 			if err := command(root, "go", "build", "-ldflags", "-s -w", "-o", out, pkg); err != nil {
 				return "", err
@@ -263,7 +268,7 @@ func median[T any](in []T, of func(T) float64) float64 {
 	return values[len(values)/2]
 }
 
-func report(jobs, runs int, ours, floor []figures, bares [][3]time.Duration) {
+func report(jobs, runs int, ours, floor, same []figures, bares [][3]time.Duration) {
 	plan := func(f figures) float64 { return f.plan.wall.Seconds() }
 	apply := func(f figures) float64 { return f.apply.wall.Seconds() }
 	destroy := func(f figures) float64 { return f.destroy.wall.Seconds() }
@@ -274,12 +279,12 @@ func report(jobs, runs int, ours, floor []figures, bares [][3]time.Duration) {
 		return median(bares, func(b [3]time.Duration) float64 { return b[i].Seconds() })
 	}
 	fmt.Printf("%d training jobs, %d processors, median of %d runs, whole processes\n\n", jobs, runtime.NumCPU(), runs)
-	fmt.Println("| | mlk | no-op provider | client-go alone |")
-	fmt.Println("|---|---:|---:|---:|")
-	fmt.Printf("| plan, nothing to do | %.2f s | %.2f s | %.3f s |\n", median(ours, plan), median(floor, plan), bareOf(1))
-	fmt.Printf("| apply | %.2f s | %.2f s | %.2f s |\n", median(ours, apply), median(floor, apply), bareOf(0))
-	fmt.Printf("| destroy | %.2f s | %.2f s | %.2f s |\n", median(ours, destroy), median(floor, destroy), bareOf(2))
-	fmt.Printf("| memory of the provider | %.0f MB | %.0f MB | |\n\n", median(ours, memory), median(floor, memory))
+	fmt.Println("| | mlk | provider that does nothing, 7 attributes | the same with mlk's attributes | client-go alone |")
+	fmt.Println("|---|---:|---:|---:|---:|")
+	fmt.Printf("| plan, nothing to do | %.2f s | %.2f s | %.2f s | %.3f s |\n", median(ours, plan), median(floor, plan), median(same, plan), bareOf(1))
+	fmt.Printf("| apply | %.2f s | %.2f s | %.2f s | %.2f s |\n", median(ours, apply), median(floor, apply), median(same, apply), bareOf(0))
+	fmt.Printf("| destroy | %.2f s | %.2f s | %.2f s | %.2f s |\n", median(ours, destroy), median(floor, destroy), median(same, destroy), bareOf(2))
+	fmt.Printf("| memory of the provider | %.0f MB | %.0f MB | %.0f MB | |\n\n", median(ours, memory), median(floor, memory), median(same, memory))
 	fmt.Printf("ratio plan %.2f\n", median(ours, plan)/median(floor, plan))
 	fmt.Printf("ratio apply %.2f\n", median(ours, apply)/(median(floor, apply)+bareOf(0)))
 	fmt.Printf("ratio destroy %.2f\n", median(ours, destroy)/(median(floor, destroy)+bareOf(2)))
