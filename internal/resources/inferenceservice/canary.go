@@ -207,7 +207,7 @@ func validateCanary(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	var name, level, service types.String
 	get := func(at path.Path, into any) { ds.Append(c.GetAttribute(ctx, at, into)...) }
 	get(canaryPath, &canary)
-	if !said(canary) || ds.HasError() {
+	if !diags.Given(canary) || ds.HasError() {
 		return ds
 	}
 	get(routePath, &route)
@@ -225,14 +225,14 @@ func validateCanary(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	if level.ValueString() == levelCreated {
 		ds.Append(notAwaited(canaryPath).Error())
 	}
-	if own := name.ValueString() + "-" + roleCanary; said(name) && len(validation.IsDNS1035Label(own)) > 0 && len(validation.IsDNS1035Label(name.ValueString())) == 0 {
+	if own := name.ValueString() + "-" + roleCanary; diags.Given(name) && len(validation.IsDNS1035Label(own)) > 0 && len(validation.IsDNS1035Label(name.ValueString())) == 0 {
 		ds.Append(diags.Message{
 			Summary:  "The name is too long for a service with a canary",
 			Happened: "The Service of its canary is called " + own + ", and a Service has a name of at most 63 characters.",
 			Do:       "Use a name of at most 56 characters. A service with another name is a new one.",
 			At:       path.Root("name"),
 		}.Error())
-	} else if said(name) && service.ValueString() == own {
+	} else if diags.Given(name) && service.ValueString() == own {
 		ds.Append(diags.Message{
 			Summary: "service.name is the name of the canary's Service",
 			Do:      "Use another name: " + own + " is what leads to the canary.",
