@@ -92,6 +92,12 @@ func recipes() map[string]recipe {
 			// from a folder that only root can make.
 			edits: []edit{{`metricsCertPath := "/etc/kueue/metrics/certs"`, `metricsCertPath := cfg.Webhook.CertDir`}},
 		},
+		"lws": {
+			module:   "sigs.k8s.io/lws",
+			pkg:      "sigs.k8s.io/lws/cmd",
+			crds:     "config/crd/bases/leaderworkerset.*.yaml",
+			webhooks: "config/webhook",
+		},
 	}
 }
 

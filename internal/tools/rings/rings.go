@@ -70,6 +70,7 @@ func rings() []ring {
 				"internal/devcluster/engines/karpenter": {"tool"},
 				"internal/devcluster/engines/kubeflow":  {"tool"},
 				"internal/devcluster/engines/kueue":     {"-tags=exclude_scheduler_library", "tool"},
+				"internal/devcluster/engines/lws":       {"tool"},
 			},
 		},
 	}
@@ -241,7 +242,7 @@ func unit(ctx context.Context, s site) result {
 // more than there are processors, because they mostly wait for the cluster.
 const acceptanceParallel = "8"
 
-// needEngines are the tests that want JobSet, Kubeflow Trainer and Kueue on the cluster.
+// needEngines are the tests that want JobSet, Kubeflow Trainer, Kueue and LeaderWorkerSet on the cluster.
 const needEngines = "^TestAccEngine"
 
 // needKarpenter are the tests that want Karpenter: on a cluster of their own, since where
