@@ -30,6 +30,13 @@ const engineExamples = "examples/engines/"
 // the resource play it.
 const operatorExample = "examples/resources/mlk_gpu_stack/"
 
+// engineServing are the model servers that need one: see TestAccEngineServing.
+const engineServing = "examples/serving/multi-node"
+
+func needsEngines(file string) bool {
+	return strings.Contains(file, engineExamples) || strings.Contains(file, engineServing) || strings.Contains(file, operatorExample)
+}
+
 // source says which provider is meant, for the examples of single resources,
 // which leave it out as the registry's pages do.
 const source = `terraform {
@@ -45,7 +52,7 @@ func TestAccExamples(t *testing.T) {
 	t.Parallel()
 	var folders []string
 	err := filepath.WalkDir(exampleRoot, func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".tf" && !strings.Contains(path, engineExamples) && !strings.Contains(path, operatorExample) {
+		if filepath.Ext(path) == ".tf" && !needsEngines(path) {
 			folders = append(folders, filepath.Dir(path))
 		}
 		return err
@@ -56,27 +63,38 @@ func TestAccExamples(t *testing.T) {
 	for _, dir := range slices.Compact(folders) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
-			acc := testkit.NewAcceptance(t)
-			cli := testkit.NewCLI(t, exampleIn(t, dir))
-			if out := cli.Plan(); out.Code == 1 {
-				t.Fatalf("plan: %s", out)
-			}
-			known := schemas(t)
-			of := filepath.Base(filepath.Dir(dir))
-			if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && of != "distributed" && of != "serving" {
-				return // other tests apply it
-			}
-			cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, known)))
-			t.Cleanup(func() {
-				if out := cli.Destroy(); out.Code != 0 {
-					t.Errorf("destroy: %s", out)
-				}
-			})
-			cli.MustApply()
-			if out := cli.Plan(); out.Code != 0 {
-				t.Errorf("the second plan is not empty: %s", out)
-			}
+			tryExample(t, dir)
 		})
+	}
+}
+
+// TestAccEngineServing does the same for the model servers that need an engine.
+func TestAccEngineServing(t *testing.T) {
+	t.Parallel()
+	tryExample(t, filepath.Join("..", "..", engineServing))
+}
+
+func tryExample(t *testing.T, dir string) {
+	t.Helper()
+	acc := testkit.NewAcceptance(t)
+	cli := testkit.NewCLI(t, exampleIn(t, dir))
+	if out := cli.Plan(); out.Code == 1 {
+		t.Fatalf("plan: %s", out)
+	}
+	known := schemas(t)
+	of := filepath.Base(filepath.Dir(dir))
+	if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && of != "distributed" && of != "serving" {
+		return // other tests apply it
+	}
+	cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, known)))
+	t.Cleanup(func() {
+		if out := cli.Destroy(); out.Code != 0 {
+			t.Errorf("destroy: %s", out)
+		}
+	})
+	cli.MustApply()
+	if out := cli.Plan(); out.Code != 0 {
+		t.Errorf("the second plan is not empty: %s", out)
 	}
 }
 

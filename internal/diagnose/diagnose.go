@@ -392,6 +392,9 @@ func podSubject(p *corev1.Pod) string {
 	if i := podIndex(p); i != "" {
 		s += " (rank " + i + ")"
 	}
+	if i := member(p); i != "" {
+		s += " (" + i + ")"
+	}
 	return s
 }
 
@@ -404,6 +407,9 @@ func podIndex(p *corev1.Pod) string {
 
 // workload is a key for what a pod belongs to, so that only its own pods fold.
 func workload(p *corev1.Pod) string {
+	if set := p.Labels[groupsName]; set != "" {
+		return strings.Join([]string{leaderWorkerSet, p.Namespace, set}, "/")
+	}
 	if o := metav1.GetControllerOf(p); o != nil {
 		return strings.Join([]string{o.Kind, p.Namespace, o.Name}, "/")
 	}

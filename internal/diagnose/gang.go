@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"regexp"
 	"time"
 
@@ -22,6 +23,12 @@ func (d draft) ranked() Finding {
 	f := d.Finding
 	if m := rankOf.FindStringSubmatch(f.Subject); m != nil && d.indexed && f.Count <= 1 {
 		f.Summary = "rank " + m[1] + ": " + f.Summary
+	}
+	if m := memberOf.FindStringSubmatch(f.Subject); m != nil {
+		if f.Count <= 1 {
+			f.Summary = m[2] + ": " + f.Summary
+		}
+		f.Happened = sentences(f.Happened, fmt.Sprintf("This is Pod %s, %s.", m[1], m[2]))
 	}
 	return f
 }

@@ -198,6 +198,9 @@ func (x *examiner) statefulSet(m maker, s *appsv1.StatefulSet) {
 	}
 	ordered := s.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 	updating := st.UpdateRevision != "" && st.CurrentRevision != st.UpdateRevision
+	if set := s.Labels[groupsName]; set != "" && x.ofPods(leaderWorkerSet, s.Namespace, set+"/") != nil {
+		return // one of its groups is told of
+	}
 	if pods := x.ofPods("StatefulSet", s.Namespace, s.Name+"/"); pods != nil {
 		if ordered && st.Replicas < want {
 			pods.Happened += fmt.Sprintf(" %s makes its pods one after the other: it has %d of %d and waits for this one.", m, st.Replicas, want)

@@ -78,6 +78,17 @@ var defaults = map[[2]string]any{
 	{"backendRefs", "kind"}:   "Service",
 	{"backendRefs", "weight"}: int64(1),
 
+	// What LeaderWorkerSet's definition and webhook fill in.
+	{"leaderWorkerTemplate", "restartPolicy"}:        "RecreateGroupOnPodRestart",
+	{"leaderWorkerTemplate", "size"}:                 int64(1),
+	{"subGroupPolicy", "subGroupPolicyType"}:         "LeaderWorker",
+	{"spec", "startupPolicy"}:                        "LeaderCreated",
+	{"networkConfig", "subdomainPolicy"}:             "Shared",
+	{"rolloutStrategy", "type"}:                      "RollingUpdate",
+	{"rollingUpdateConfiguration", "partition"}:      int64(0),
+	{"rollingUpdateConfiguration", "maxUnavailable"}: int64(1),
+	{"rollingUpdateConfiguration", "maxSurge"}:       int64(0),
+
 	// What JobSet's webhook fills in.
 	{"replicatedJobs", "groupName"}:           "default",
 	{"replicatedJobs", "replicas"}:            int64(1),

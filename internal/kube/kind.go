@@ -29,6 +29,7 @@ var (
 	Job                     = Kind{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Namespaced: true}
 	JobSet                  = Kind{Group: "jobset.x-k8s.io", Version: "v1alpha2", Kind: "JobSet", Resource: "jobsets", Namespaced: true}
 	NodePool                = Kind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool", Resource: "nodepools"}
+	LeaderWorkerSet         = Kind{Group: "leaderworkerset.x-k8s.io", Version: "v1", Kind: "LeaderWorkerSet", Resource: "leaderworkersets", Namespaced: true}
 	Pod                     = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	ResourceClaimTemplate   = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
 	Service                 = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
@@ -93,8 +94,9 @@ func (k Kind) Frozen() [][]string { return frozen[k] }
 // replicated lists, by kind, where the number of pods is. Others set it too, and
 // where nobody has the field any more the server takes it for 1.
 var replicated = map[Kind][]string{
-	Deployment:  {"spec", "replicas"},
-	StatefulSet: {"spec", "replicas"},
+	Deployment:      {"spec", "replicas"},
+	LeaderWorkerSet: {"spec", "replicas"},
+	StatefulSet:     {"spec", "replicas"},
 }
 
 // GVR returns the resource the API server serves the kind under.

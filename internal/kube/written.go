@@ -1,5 +1,11 @@
 package kube
 
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
 // AsWritten writes wanted the way live is written where that means the same:
 // keyed lists in live's order, and no request that only repeats its limit where
 // live has none. mlk writes these in a way of its own; in an adopted object that
@@ -7,6 +13,39 @@ package kube
 // was changed.
 func AsWritten(wanted, live *Object) {
 	inOrder("", wanted.Object, live.Object)
+	if live.GetKind() == LeaderWorkerSet.Kind {
+		spelledOut(LeaderWorkerSet, nil, wanted.Object, live.Object)
+	}
+}
+
+// spelledOut adds to wanted the defaults that live spells out. Nobody fills them in
+// again in the templates of a custom resource: to leave one out is another template,
+// and restarts pods of which nothing was changed.
+func spelledOut(k Kind, at []string, wanted, live any) {
+	switch w := wanted.(type) {
+	case map[string]any:
+		l, _ := live.(map[string]any)
+		for f, v := range l {
+			sub := append(slices.Clone(at), f)
+			if now, has := w[f]; has {
+				spelledOut(k, sub, now, v)
+			} else if slices.Contains(at, "leaderWorkerTemplate") && isDefault(k, sub, l, v) {
+				w[f] = runtime.DeepCopyJSONValue(v)
+			}
+		}
+	case []any:
+		field := last(at)
+		l, ok := live.([]any)
+		if !ok || !keyed(field, w) || !keyed(field, l) {
+			return
+		}
+		for _, e := range w {
+			key := elementKey(field, e)
+			if now, has := find(field, l, key); has {
+				spelledOut(k, append(slices.Clone(at), key), e, now)
+			}
+		}
+	}
 }
 
 func inOrder(field string, wanted, live any) any {

@@ -71,3 +71,32 @@ spec:
 		})
 	}
 }
+
+// The templates of a custom resource get no defaults from the server: those that
+// somebody spelled out stay, or the pods would be made anew.
+func TestAsWrittenSpelledOut(t *testing.T) {
+	t.Parallel()
+	live := fromYAML(t, `
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+spec:
+  startupPolicy: LeaderCreated
+  leaderWorkerTemplate:
+    restartPolicy: RecreateGroupOnPodRestart
+    workerTemplate: {spec: {schedulerName: other, dnsPolicy: ClusterFirst, containers: [{name: side}, {name: main, readinessProbe: {periodSeconds: 10, timeoutSeconds: 5}}]}}`)
+	wanted := &unstructured.Unstructured{Object: fromYAML(t, `
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+spec: {leaderWorkerTemplate: {workerTemplate: {spec: {containers: [{name: main, readinessProbe: {timeoutSeconds: 6}}]}}}}`)}
+	kube.AsWritten(wanted, &unstructured.Unstructured{Object: live})
+	want := fromYAML(t, `
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+spec:
+  leaderWorkerTemplate:
+    restartPolicy: RecreateGroupOnPodRestart
+    workerTemplate: {spec: {dnsPolicy: ClusterFirst, containers: [{name: main, readinessProbe: {periodSeconds: 10, timeoutSeconds: 6}}]}}`)
+	if d := cmp.Diff(want, wanted.Object); d != "" {
+		t.Error(d)
+	}
+}

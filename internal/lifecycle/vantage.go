@@ -328,7 +328,7 @@ func (v *vantage[M, P]) take(o *kube.Object) {
 // wantsEvents reports whether events may tell more than objects and pods do:
 // a container that waits for more than to be created, or no pod at all.
 func (v *vantage[M, P]) wantsEvents(seen Seen) bool {
-	if v.pods == nil {
+	if v.pods == nil || len(seen.Beside[kube.StatefulSet.Kind]) > 0 {
 		return true
 	}
 	for _, p := range seen.Pods {
@@ -350,6 +350,9 @@ func (v *vantage[M, P]) eventsOf(seen Seen) []corev1.Event {
 	about := map[string]bool{}
 	for _, o := range v.owners() {
 		about[o.uid] = true
+	}
+	for _, o := range v.r.apart(seen) {
+		about[string(o.GetUID())] = true // a StatefulSet is refused the pods of a group
 	}
 	for _, p := range seen.Pods {
 		about[string(p.UID)] = true

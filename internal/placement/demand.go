@@ -25,7 +25,7 @@ type Demand struct {
 	// to work: all of a gang, one of others.
 	Count, Least int
 	Spread       Spread
-	// Word is what sentences call the pods: "rank", "replica", "pod".
+	// Word is what sentences call the pods: "rank", "replica", "group member", "pod".
 	Word string
 	// Field is the object's field that counts them; nil when nothing does.
 	Field []string
@@ -83,6 +83,10 @@ func DemandsOf(o *unstructured.Unstructured) []Demand {
 	case "Deployment":
 		if d := as[appsv1.Deployment](o); d != nil && !d.Spec.Paused {
 			return []Demand{ofDeployment(o, d)}
+		}
+	case "LeaderWorkerSet":
+		if s := as[groupSet](o); s != nil {
+			return s.demands(o)
 		}
 	case "StatefulSet":
 		if s := as[appsv1.StatefulSet](o); s != nil {

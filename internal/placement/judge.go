@@ -55,7 +55,7 @@ func (d Demand) Judge(subject string, c Cluster) (v Verdict, ok bool) {
 		return d.never(subject, view)
 	case empty.Pods < d.Least:
 		return Verdict{Finding: d.Short(subject, view, empty, view.scarce(empty)), Field: d.Field, Never: true}, false
-	case empty.Pods < d.Count && d.Word == "replica":
+	case empty.Pods < d.Count && (d.Word == "replica" || d.Word == groupMember):
 		return Verdict{Finding: d.tooMany(subject, view, empty), Field: d.Field, Never: true}, false
 	}
 	if c.Usage == nil || d.Pod.Spec.PriorityClassName != "" {

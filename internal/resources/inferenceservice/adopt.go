@@ -32,14 +32,28 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	m := &Model{RestartOn: like.RestartOn, StartupBudget: like.StartupBudget, Runtime: like.Runtime, Weights: like.Weights, Preset: noPreset}
 	m.Name = types.StringValue(d.Name)
 	m.Namespace = types.StringValue(d.Namespace)
+	sets, err := groupsOf(live)
+	if err != nil {
+		return &Model{}, diag.Diagnostics{unreadable(kube.LeaderWorkerSet.Kind, err)}
+	}
+	if sets != nil {
+		m.MultiNode = adoptMultiNode(sets, prior)
+	}
 	m.Selector = adoptSelector(d, m, like)
 	adoptPod(m, d, prior)
+	if sets != nil {
+		adoptWorker(m, sets, live[kube.LeaderWorkerSet.Kind], prior)
+	}
 	m.Replicas = stated(d.Spec.Replicas, 1, like.Replicas)
 	canary, cds := adoptCanary(m, live, prior)
 	m.Canary = canary
 	ds.Append(cds...)
 	ds.Append(adoptSatellites(m, live, prior)...)
-	m.Rollout = adoptRollout(&d.Spec, like)
+	if sets != nil {
+		m.Rollout = adoptGroupRollout(&d.Spec.Strategy, like.Rollout)
+	} else {
+		m.Rollout = adoptRollout(&d.Spec, like)
+	}
 	if prior == nil {
 		m.Service = adoptService(m, beside)
 	} else {
@@ -140,7 +154,7 @@ func adoptService(m *Model, live *corev1.Service) *Service {
 		return &Service{Enabled: types.BoolValue(false)}
 	}
 	s := common(live, Service{})
-	s.Name = word(live.Name, m.Name.ValueString(), types.StringNull())
+	s.Name = word(live.Name, serviceName(m), types.StringNull())
 	for k, v := range live.Annotations {
 		if kube.IsGenerated(k) || reserved(k) {
 			continue
@@ -262,7 +276,14 @@ func empty(s Service) bool {
 		s.Headless.IsNull() && s.AppProtocol.IsNull() && s.SessionAffinity.IsNull() && s.LoadBalancerClass.IsNull()
 }
 
+// deploymentOf is the live Deployment, or what stands for it; nil for none.
 func deploymentOf(live kube.Live) (*appsv1.Deployment, diag.Diagnostics) {
+	switch sets, err := groupsOf(live); {
+	case err != nil:
+		return nil, diag.Diagnostics{unreadable(kube.LeaderWorkerSet.Kind, err)}
+	case sets != nil:
+		return sets.deployment(), nil
+	}
 	d, err := kube.Typed[appsv1.Deployment](live, kube.Deployment.Kind)
 	if err != nil {
 		return nil, diag.Diagnostics{unreadable(kube.Deployment.Kind, err)}

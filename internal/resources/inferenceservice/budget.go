@@ -121,6 +121,9 @@ func budgetWarning(m *Model) diags.Message {
 	if m.Autoscaling != nil {
 		pods = m.Autoscaling.MaxReplicas
 	}
+	if m.inGroups() && !pods.IsNull() && !m.MultiNode.Size.IsUnknown() {
+		pods = types.Int32Value(pods.ValueInt32() * m.size())
+	}
 	if !m.Budget.blocks(pods) {
 		return diags.Message{}
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -18,9 +17,12 @@ import (
 // belongs to an imported Deployment: the Service that leads to its pods, the
 // autoscaler that scales it. Of several Services it takes the one of the same name, else one that has an address.
 func companion(main *kube.Object, k kube.Kind, all []*kube.Object) *kube.Object {
-	d, err := kube.Typed[appsv1.Deployment](kube.Live{"": main}, "")
-	if err != nil || d == nil {
+	d, ds := deploymentOf(kube.Live{main.GetKind(): main})
+	if d == nil || ds.HasError() {
 		return nil
+	}
+	if d.Kind == kube.LeaderWorkerSet.Kind {
+		d = asPods(d)
 	}
 	if k != kube.Service {
 		return satelliteOf(d, k, all)

@@ -19,6 +19,9 @@ import (
 // period.
 const probeEvery = 10 * time.Second
 
+// scrapePrefix begins the annotations by which Prometheus finds metrics.
+const scrapePrefix = "prometheus.io/"
+
 // effective is the pod with what other attributes make of it.
 func effective(m *Model) podspec.Model { return fill(m).pod }
 
@@ -26,6 +29,8 @@ func effective(m *Model) podspec.Model { return fill(m).pod }
 type filled struct {
 	pod   podspec.Model
 	parts []part
+	// worker says what becomes of the pod in the workers of a group; "" for none.
+	worker string
 	// budget is how long the model may take to load.
 	budget time.Duration
 }
@@ -52,6 +57,7 @@ func fill(m *Model) *filled {
 		f.weights(m, nil)
 	}
 	f.startup(m)
+	f.worker = m.workerMade(&f.pod)
 	return f
 }
 
@@ -66,7 +72,7 @@ func (f *filled) server(m *Model, s *server) {
 	single(f, "readiness_probe", func(p *podspec.Model) **podspec.Probe { return &p.ReadinessProbe }, ask(s.ready, number))
 	if s.metrics != "" {
 		for key, value := range map[string]string{"scrape": "true", "path": s.metrics, "port": strconv.Itoa(int(listens[s.metricsPort]))} {
-			entry(f, "pod_annotations", "prometheus.io/"+key, podAnnotations, types.StringValue(value))
+			entry(f, "pod_annotations", scrapePrefix+key, podAnnotations, types.StringValue(value))
 		}
 	}
 	if s.memory != "" && !hasSharedMemory(m) {

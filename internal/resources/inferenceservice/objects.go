@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
@@ -42,31 +43,48 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	return append(out, satellites(m)...), ds
 }
 
-// version returns the Deployment of a version, and the Service unless there is to be
-// none.
+// version returns what makes the pods of a version, and the Service unless there is
+// to be none.
 func version(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
-	d, ds := deployment(m)
-	if d == nil {
+	var main runtime.ApplyConfiguration
+	var ds diag.Diagnostics
+	pod := effective(m)
+	if m.inGroups() {
+		main, ds = groups(m, &pod)
+	} else {
+		main, ds = deployment(m)
+	}
+	if ds.HasError() {
 		return nil, ds
 	}
-	out := []runtime.ApplyConfiguration{d}
-	pod := effective(m)
+	out := []runtime.ApplyConfiguration{main}
 	if s := service(m, &pod); s != nil {
 		out = append(out, s)
 	}
 	return out, ds
 }
 
-// deployment is that of a version; nil when there are errors.
-func deployment(m *Model) (*appsac.DeploymentApplyConfiguration, diag.Diagnostics) {
-	pod := effective(m)
+// template is the pod template of a pod of the service.
+func (m *Model) template(pod *podspec.Model) (*corev1ac.PodTemplateSpecApplyConfiguration, diag.Diagnostics) {
 	template, ds := pod.Apply()
 	if ds.HasError() {
 		return nil, ds
 	}
-	template.WithLabels(selectorOf(m))
+	if !m.inGroups() {
+		template.WithLabels(selectorOf(m))
+	}
 	if len(m.RestartOn) > 0 {
 		template.WithAnnotations(map[string]string{restartKey: restartHash(m.RestartOn)})
+	}
+	return template, ds
+}
+
+// deployment is that of a version; nil when there are errors.
+func deployment(m *Model) (*appsac.DeploymentApplyConfiguration, diag.Diagnostics) {
+	pod := effective(m)
+	template, ds := m.template(&pod)
+	if ds.HasError() {
+		return nil, ds
 	}
 	spec := appsac.DeploymentSpec().
 		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selectorOf(m))).
@@ -79,9 +97,12 @@ func deployment(m *Model) (*appsac.DeploymentApplyConfiguration, diag.Diagnostic
 	return appsac.Deployment(m.Name.ValueString(), m.Namespace.ValueString()).WithLabels(m.QueueLabels()).WithSpec(spec), ds
 }
 
-// selectorOf are the labels by which the Deployment knows its pods.
+// selectorOf are the labels by which what makes the pods knows them.
 func selectorOf(m *Model) map[string]string {
-	if len(m.Selector) == 0 {
+	switch {
+	case m.inGroups():
+		return map[string]string{kube.GroupsNameLabel: m.Name.ValueString()}
+	case len(m.Selector) == 0:
 		return map[string]string{nameKey: labelOf(m.Name.ValueString()), componentKey: component}
 	}
 	return plain(m.Selector)
@@ -193,17 +214,33 @@ func plain(in map[string]types.String) map[string]string {
 
 // fields says which attribute made which field.
 func fields(m *Model) diags.Fields {
-	var f diags.Fields
-	d := kube.Deployment.Kind
-	f.Add(restartPath, d, "spec", "template", "metadata", "annotations", restartKey)
 	made := fill(m)
-	pod := made.pod
-	if !m.StartupBudget.IsNull() && m.StartupProbe == nil && pod.StartupProbe != nil {
+	// What a node or the scheduler objects to is told of a Deployment's pods, whatever
+	// makes them.
+	f := deploymentFields(m, made)
+	if m.inGroups() {
+		f.Merge(groupFields(m, made))
+	}
+	f.Merge(serviceFields(m, &made.pod), satelliteFields(m), canaryFields(m))
+	return f
+}
+
+// templateFields are those of a pod template.
+func templateFields(m *Model, made *filled, segments ...string) diags.Fields {
+	var f diags.Fields
+	f.Add(restartPath, append(slices.Clone(segments), "metadata", "annotations", restartKey)...)
+	if !m.StartupBudget.IsNull() && m.StartupProbe == nil && made.pod.StartupProbe != nil {
 		for _, handler := range [][]string{nil, {"exec"}, {"httpGet"}, {"tcpSocket"}, {"grpc"}} {
-			f.Add(budgetPath, append([]string{d, "spec", "template", "spec", "containers", m.Main(), "startupProbe"}, handler...)...)
+			f.Add(budgetPath, slices.Concat(segments, []string{"spec", "containers", m.Main(), "startupProbe"}, handler)...)
 		}
 	}
-	f.Merge(podFields(made, d, "spec", "template"))
+	f.Merge(podFields(made, segments...))
+	return f
+}
+
+func deploymentFields(m *Model, made *filled) diags.Fields {
+	d := kube.Deployment.Kind
+	f := templateFields(m, made, d, "spec", "template")
 	for k := range selectorOf(m) {
 		f.Add(selectorPath, d, "spec", "template", "metadata", "labels", k)
 	}
@@ -218,7 +255,6 @@ func fields(m *Model) diags.Fields {
 	f.Add(rolloutPath.AtName("strategy"), d, "spec", "strategy")
 	f.Add(rolloutPath.AtName("max_surge"), d, "spec", "strategy", "rollingUpdate", "maxSurge")
 	f.Add(rolloutPath.AtName("max_unavailable"), d, "spec", "strategy", "rollingUpdate", "maxUnavailable")
-	f.Merge(serviceFields(m, &pod), satelliteFields(m), canaryFields(m))
 	return f
 }
 

@@ -60,17 +60,21 @@ const (
 )
 
 // The runtimes that need a word of their own.
-const ollama = "ollama"
+const (
+	ollama = "ollama"
+	vllm   = "vllm"
+	sglang = "sglang"
+)
 
 // servers are the runtimes with a preset.
 var servers = map[string]server{
-	"vllm": {
+	vllm: {
 		command: []string{"vllm", "serve"}, port: 8000, portFlag: "--port",
 		live: "/health", ready: "/health", metrics: "/metrics", metricsPort: portHTTP, memory: "2Gi", budget: 30 * time.Minute,
 		model: []string{"--model"}, positional: true, revision: "--revision", served: []string{"--served-model-name"},
 		parallel: []string{"--tensor-parallel-size", "-tp"}, hub: true, cache: "HF_HOME",
 	},
-	"sglang": { // listens at 127.0.0.1, and counts nothing, unless told
+	sglang: { // listens at 127.0.0.1, and counts nothing, unless told
 		command: []string{"python3", "-m", "sglang.launch_server"}, port: 30000, portFlag: "--port", flagged: true,
 		live: "/health", ready: "/health", metrics: "/metrics", metricsPort: portHTTP, memory: "32Gi", budget: 30 * time.Minute,
 		model: []string{"--model-path", "--model"}, revision: "--revision", served: []string{"--served-model-name"},
@@ -146,7 +150,11 @@ func (s *server) arguments(m *Model, listens map[string]int32) []string {
 			say(strconv.Itoa(int(n)), "--"+name+"-port")
 		}
 	}
-	if n := splitOver(m); n > 0 {
+	if m.inGroups() {
+		for _, a := range m.across(s) {
+			say(a.value, a.flags...)
+		}
+	} else if n := splitOver(m); n > 0 {
 		say(strconv.FormatInt(n, 10), s.parallel...)
 	}
 	return out

@@ -31,6 +31,7 @@ type Model struct {
 	OnFailedRollout types.String            `tfsdk:"on_failed_rollout"`
 	Autoscaling     *autoscaling.Model      `tfsdk:"autoscaling"`
 	Canary          *Canary                 `tfsdk:"canary"`
+	MultiNode       *MultiNode              `tfsdk:"multi_node"`
 	Budget          *Budget                 `tfsdk:"disruption_budget"`
 	Ingress         *Ingress                `tfsdk:"ingress"`
 	Route           *Route                  `tfsdk:"route"`
@@ -100,7 +101,9 @@ func Definition() lifecycle.Definition[Model] {
 		Type:     "inference_service",
 		Noun:     "Inference service",
 		Schema:   attributes,
-		Owns:     []kube.Kind{kube.Deployment, kube.Service, kube.HorizontalPodAutoscaler, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
+		Owns:     []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.Service, kube.HorizontalPodAutoscaler, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
+		Mains:    []kube.Kind{kube.Deployment, kube.LeaderWorkerSet},
+		Main:     mainKind,
 		Roles:    map[string][]kube.Kind{roleCanary: {kube.Deployment, kube.Service}},
 		Desired:  desired,
 		Fields:   fields,
@@ -115,6 +118,7 @@ func Definition() lifecycle.Definition[Model] {
 		Beside: []lifecycle.Look[Model]{
 			{Kind: kube.ReplicaSet, Selector: ofRevisions, Controlled: true},
 			{Kind: kube.EndpointSlice, Selector: ofEndpoints},
+			{Kind: kube.StatefulSet, Selector: lifecycle.ByMain[Model](kube.GroupSetsOf), Apart: true},
 		},
 		Outdated:    outdated,
 		Serving:     serving,

@@ -180,6 +180,10 @@ func (r *Route) address() types.String {
 
 // needs lists what a planned service asks for and not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	return append(needsGroups(ctx, plan), needsRoute(ctx, plan)...)
+}
+
+func needsRoute(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	var route types.Object
 	if plan.GetAttribute(ctx, routePath, &route).HasError() || route.IsNull() || route.IsUnknown() {
 		return nil

@@ -54,7 +54,7 @@ func satelliteAttributes() map[string]schema.Attribute {
 
 // target is what an autoscaler scales.
 func target(m *Model) autoscaling.Target {
-	return autoscaling.Target{Kind: kube.Deployment.GVK(), Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()}
+	return autoscaling.Target{Kind: mainKind(m).GVK(), Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()}
 }
 
 // satellites are those that are asked for.
@@ -161,7 +161,7 @@ func satelliteOf(d *appsv1.Deployment, k kube.Kind, all []*kube.Object) *kube.Ob
 		switch k {
 		case kube.HorizontalPodAutoscaler:
 			h, err := kube.Typed[autoscalingv2.HorizontalPodAutoscaler](kube.Live{"": o}, "")
-			if err == nil && h != nil && autoscaling.Scales(h, autoscaling.Target{Kind: kube.Deployment.GVK(), Namespace: d.Namespace, Name: d.Name}) {
+			if err == nil && h != nil && autoscaling.Scales(h, autoscaling.Target{Kind: kindOf(d).GVK(), Namespace: d.Namespace, Name: d.Name}) {
 				return o
 			}
 		case kube.PodDisruptionBudget:

@@ -43,6 +43,7 @@ func attributes() schema.Schema {
 	all["service"] = serviceAttribute()
 	all["rollout"] = rolloutAttribute()
 	all["canary"] = canaryAttribute()
+	all["multi_node"] = multiNodeAttribute()
 	maps.Copy(all, satelliteAttributes())
 	return schema.Schema{
 		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by.\n\n" +
@@ -99,7 +100,7 @@ func serviceAttribute() schema.Attribute {
 		Attributes: map[string]schema.Attribute{
 			"enabled": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether there is a Service. Default true."},
 			"name": schema.StringAttribute{
-				Optional: true, MarkdownDescription: "Name of the Service, a DNS label that begins with a letter. Default: `name`. Changing it makes a new Service, and the old one goes.",
+				Optional: true, MarkdownDescription: "Name of the Service, a DNS label that begins with a letter. Default: `name`, and `<name>-leader` with `multi_node`. Changing it makes a new Service, and the old one goes.",
 				Validators: []validator.String{diags.DNSLabel()},
 			},
 			"type": schema.StringAttribute{
@@ -142,7 +143,7 @@ func rolloutAttribute() schema.Attribute {
 	share := []validator.String{stringvalidator.RegexMatches(countOrShare, "must be a number such as 1, or a percentage such as 25%")}
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "How pods are replaced when what they run changes. Changed in place.",
+		MarkdownDescription: "How pods are replaced when what they run changes; with `multi_node` it counts groups, of which `max_unavailable` is 1 and `max_surge` 0 by default, and the others say nothing. Changed in place.",
 		Attributes: map[string]schema.Attribute{
 			"strategy": schema.StringAttribute{
 				Optional:            true,

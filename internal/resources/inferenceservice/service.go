@@ -35,6 +35,9 @@ func serviceName(m *Model) string {
 	if n := m.given().Name; !n.IsNull() {
 		return n.ValueString()
 	}
+	if m.inGroups() {
+		return m.Name.ValueString() + "-leader" // the set makes a headless one of its own name
+	}
 	return m.Name.ValueString()
 }
 
@@ -44,7 +47,7 @@ func service(m *Model, pod *podspec.Model) *corev1ac.ServiceApplyConfiguration {
 		return nil
 	}
 	s := m.given()
-	spec := corev1ac.ServiceSpec().WithSelector(selectorOf(m))
+	spec := corev1ac.ServiceSpec().WithSelector(serviceSelector(m))
 	spec.Type = enum[corev1.ServiceType](s.Type)
 	spec.SessionAffinity = enum[corev1.ServiceAffinity](s.SessionAffinity)
 	spec.LoadBalancerClass = s.LoadBalancerClass.ValueStringPointer()

@@ -80,8 +80,11 @@ func heard(seen lifecycle.Seen) bool {
 // serving tells what goes on serving after a rollout that failed.
 func serving(m *Model, seen lifecycle.Seen) string {
 	d, _ := deploymentOf(seen.Live)
-	if d == nil {
+	switch {
+	case d == nil:
 		return ""
+	case d.Kind == kube.LeaderWorkerSet.Kind:
+		return groupsServing(seen)
 	}
 	c := canaryIn(seen.Live)
 	if m.Canary == nil || c == nil {

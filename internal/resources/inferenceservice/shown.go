@@ -36,6 +36,9 @@ func (f *filled) shown(pod *podspec.Model) types.Map {
 			out[p.key] = types.StringValue(written(reflect.ValueOf(v)))
 		}
 	}
+	if f.worker != "" {
+		out[workerKey] = types.StringValue(f.worker)
+	}
 	return types.MapValueMust(types.StringType, out)
 }
 

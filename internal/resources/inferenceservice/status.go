@@ -57,7 +57,12 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 	if d == nil || ds.HasError() {
 		return wait.Of(wait.Progressing, phasePending, "", "The Deployment does not exist yet")
 	}
-	v := withCanary(m, look(m, d, seen), seen)
+	var v wait.Verdict
+	if sets, err := groupsOf(seen.Live); err == nil && sets != nil {
+		v = lookGroups(m, sets, seen)
+	} else {
+		v = withCanary(m, look(m, d, seen), seen)
+	}
 	if level == levelCreated {
 		v.Outcome = wait.Done
 	}
@@ -197,8 +202,11 @@ func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 	if c := canaryIn(seen.Live); c != nil && c.Spec.Selector != nil && matching(c.Spec.Selector.MatchLabels, p.Labels) {
 		d = c
 	}
-	if d == nil {
+	switch {
+	case d == nil:
 		return false
+	case d.Kind == kube.LeaderWorkerSet.Kind:
+		return groupOutdated(seen, p)
 	}
 	if _, known := seen.Beside[kube.ReplicaSet.Kind]; !known {
 		return false // without the right to see revisions, pods are all there is

@@ -89,6 +89,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	}
 	ds.Append(validateSatellites(ctx, c)...)
 	ds.Append(validateCanary(ctx, c)...)
+	ds.Append(validateMultiNode(ctx, c)...)
 	for _, m := range slices.Concat(in.rolloutTroubles(), in.serviceTroubles(), in.budgetTroubles(), in.modelTroubles()) {
 		ds.Append(m.Error())
 	}
@@ -197,7 +198,8 @@ func (in *configured) budgetTroubles() []diags.Message {
 }
 
 // plan replaces what Kubernetes does not change.
-func plan(_ context.Context, p *lifecycle.Planning[Model]) {
+func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
+	planMultiNode(ctx, p)
 	if p.Destroy || p.Wanted == nil {
 		return
 	}

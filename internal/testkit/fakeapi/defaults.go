@@ -3,6 +3,7 @@ package fakeapi
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -22,7 +23,47 @@ import (
 // pkg/apis/*/v1/defaults.go and the strategies of pkg/registry). It is written
 // from the server's side, so that what mlk takes for a default is checked and
 // not repeated; an acceptance test compares it with a real server.
-func Defaults(o runtime.Object) { defaultsIn(reflect.ValueOf(o)) }
+func Defaults(o runtime.Object) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		groupDefaults(u.Object)
+		return
+	}
+	defaultsIn(reflect.ValueOf(o))
+}
+
+// groupDefaults fills in what LeaderWorkerSet's definition and its webhook do (v0.9.0).
+func groupDefaults(o map[string]any) {
+	if o["kind"] != "LeaderWorkerSet" {
+		return
+	}
+	fill := func(v any, at ...string) {
+		in := o
+		for _, field := range at[:len(at)-1] {
+			below, ok := in[field].(map[string]any)
+			if !ok { // not there, or null
+				below = map[string]any{}
+				in[field] = below
+			}
+			in = below
+		}
+		if in[at[len(at)-1]] == nil {
+			in[at[len(at)-1]] = v
+		}
+	}
+	fill(int64(1), "spec", "replicas")
+	fill("LeaderCreated", "spec", "startupPolicy")
+	fill("Shared", "spec", "networkConfig", "subdomainPolicy")
+	fill(int64(1), "spec", "leaderWorkerTemplate", "size")
+	fill("RecreateGroupOnPodRestart", "spec", "leaderWorkerTemplate", "restartPolicy")
+	fill("RollingUpdate", "spec", "rolloutStrategy", "type")
+	rolling := []string{"spec", "rolloutStrategy", "rollingUpdateConfiguration"}
+	fill(int64(0), append(slices.Clone(rolling), "partition")...)
+	fill(int64(1), append(slices.Clone(rolling), "maxUnavailable")...)
+	fill(int64(0), append(slices.Clone(rolling), "maxSurge")...)
+	if _, has, _ := unstructured.NestedMap(o, "spec", "leaderWorkerTemplate", "subGroupPolicy"); has {
+		fill("LeaderWorker", "spec", "leaderWorkerTemplate", "subGroupPolicy", "subGroupPolicyType")
+	}
+}
 
 // defaultsIn visits every struct of a value, the outer ones first as the server
 // does.

@@ -63,6 +63,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"poddisruptionbudgets":     {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
 	"ingresses":                {Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 	"clusterpolicies":          {Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy"},
+	"leaderworkersets":         {Group: "leaderworkerset.x-k8s.io", Version: "v1", Kind: "LeaderWorkerSet"},
 	"httproutes":               {Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
 	"horizontalpodautoscalers": {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -445,6 +446,8 @@ func unchangeable(o sent, m mutation) string {
 		return "the server refuses pods that their selector does not select"
 	case m.removed && (kept(m.at) || required(o.kind, m.at)):
 		return "the server refuses an object without it"
+	case m.removed && !scheme.Scheme.Recognizes(schema.FromAPIVersionAndKind(apiVersionOf(o), o.kind)) && m.at.field(0) == "emptyDir":
+		return "a volume without a source is an empty directory"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
 	case m.removed && o.kind == "HTTPRoute" && strings.HasSuffix(m.at.String(), ".weight"):
@@ -453,6 +456,11 @@ func unchangeable(o sent, m mutation) string {
 		return "a pod whose request is gone requests its limit"
 	}
 	return ""
+}
+
+func apiVersionOf(o sent) string {
+	v, _ := o.object["apiVersion"].(string)
+	return v
 }
 
 // kept reports whether the place holds what the server never lets go of.

@@ -278,7 +278,7 @@ func engines(ctx context.Context, s site) (total result) {
 	}
 	named := strings.Join(s.testArgs, " ")
 	if !strings.Contains(named, "TestAccKarpenter") {
-		total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue"}, "-run", needEngines))
+		total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue,lws"}, "-run", needEngines))
 	}
 	if !strings.Contains(named, "TestAccEngine") {
 		total.add(onCluster(ctx, s, env, []string{"--engine", "karpenter"}, "-run", needKarpenter))

@@ -1,0 +1,13 @@
+variable "namespace" {
+  type = string
+}
+
+resource "mlk_inference_service" "api" {
+  name            = "api"
+  namespace       = var.namespace
+  image           = "server:1"
+  pod_annotations = { "mlk.dev/simulate" = "run" }
+  ports           = { http = { port = 8080 } }
+  gpu             = { count = 1 }
+  multi_node      = { size = 2 }
+}
