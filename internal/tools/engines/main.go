@@ -95,7 +95,7 @@ func recipes() map[string]recipe {
 		"lws": {
 			module:   "sigs.k8s.io/lws",
 			pkg:      "sigs.k8s.io/lws/cmd",
-			crds:     "config/crd/bases/leaderworkerset.*.yaml",
+			crds:     "config/crd/bases/*.yaml",
 			webhooks: "config/webhook",
 		},
 	}

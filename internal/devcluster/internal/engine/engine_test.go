@@ -62,7 +62,7 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where t
 // Every engine has a configuration that is whole and listens on this machine only.
 func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
-	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8})
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
 	if err != nil {
 		t.Fatal(err)
 	}
