@@ -69,6 +69,10 @@ func parseScheduler(msg string) schedulerWords {
 		rest = rest[:at[0]]
 	}
 	rest = strings.TrimSuffix(strings.TrimSpace(rest), ".")
+	if w.nodes < 0 {
+		w.whole = rest // no node has been asked; numbers in it count something else
+		return w
+	}
 	for _, part := range strings.Split(nextReason.ReplaceAllString(rest, "\x00$1 "), "\x00") {
 		m := countReason.FindStringSubmatch(part)
 		if m == nil {
@@ -161,6 +165,10 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 		if x.e.Now.Sub(p.CreationTimestamp.Time) < unseenGrace {
 			return
 		}
+		if x.unasked(&f, p) {
+			d.key = "ungrouped"
+			break
+		}
 		f.Reason, f.Summary = "NoScheduler", "no scheduler has looked at a pod"
 		f.Happened = fmt.Sprintf("%s was made %s ago and no scheduler has said anything about it.", f.Subject, span(x.e.Now.Sub(p.CreationTimestamp.Time)))
 		f.Do = "See whether kube-scheduler runs."
@@ -170,7 +178,7 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 			f.PodField = []string{"spec", "schedulerName"}
 		}
 		d.key = "unseen"
-	case strings.Contains(msg, "skip schedule deleting pod"):
+	case strings.Contains(msg, "skip schedule deleting pod"), x.waitsForOthers(p):
 		return
 	case reason == corev1.PodReasonSchedulerError && !nodesAvailable.MatchString(msg):
 		f.Reason, f.Summary = "SchedulerError", "the scheduler stumbled over a pod"
@@ -200,8 +208,8 @@ func (x *examiner) unscheduled(p *corev1.Pod, j *batchv1.Job) {
 			f.Certain = true
 		}
 	}
-	if f.Reason == "Insufficient" && j != nil && slices.Contains(x.short, j) {
-		return // it is one of those that are left over
+	if (f.Reason == "Insufficient" || f.Reason == "WaitingForGang") && j != nil && slices.Contains(x.short, j) {
+		return // it is one of those that are left over, or that wait for them
 	}
 	d.Finding = f
 	d.key = workload(p) + "/" + d.key
@@ -356,10 +364,7 @@ func (x *examiner) wholeCluster(f *Finding, p *corev1.Pod, w schedulerWords) boo
 		}
 		f.Do = "This passes when they have; long grace periods of those pods delay it."
 	case strings.Contains(msg, "from a gang"), strings.Contains(msg, "pod group"), strings.Contains(msg, "minCount"):
-		f.Reason, f.Summary = "WaitingForGang", "a pod waits for the rest of its gang"
-		f.Happened = f.Subject + " is scheduled only together with enough other pods of its group, and they are not all there or do not all fit."
-		f.Do = "See the other pods of the group; a group asks for room for all of its pods at once."
-		f.PodField = []string{"spec", "schedulingGroup"}
+		together(f, p, msg)
 	case strings.Contains(msg, "pod affinity terms conflict"):
 		f.Reason, f.Summary = "AffinityConflict", "the node affinity of a pod contradicts itself"
 		f.Do = "No node can meet all terms at once: drop one."

@@ -44,6 +44,12 @@ var (
 	PodDisruptionBudget     = Kind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget", Resource: "poddisruptionbudgets", Namespaced: true}
 )
 
+// The PodGroups of two schedulers: Kubernetes' own, and Volcano's.
+var (
+	PodGroup        = Kind{Group: "scheduling.k8s.io", Version: "v1beta1", Kind: "PodGroup", Resource: "podgroups", Namespaced: true}
+	VolcanoPodGroup = Kind{Group: "scheduling.volcano.sh", Version: "v1beta1", Kind: "PodGroup", Resource: "podgroups", Namespaced: true}
+)
+
 // frozen lists, by kind, the subtrees of an object that the server lets nobody
 // change (Kubernetes, pkg/registry/batch/job/strategy.go, and the validation of
 // updates in pkg/apis/{apps,core}/validation/validation.go). Of a pod some fields
@@ -74,6 +80,15 @@ var frozen = map[Kind][][]string{
 		{"spec", "runtimePatches"},
 		{"spec", "activeDeadlineSeconds"},
 		{"spec", "managedBy"},
+	},
+	// Kubernetes, api/scheduling/v1beta1; of its policy, gang.minCount can change.
+	PodGroup: {
+		{"spec", "workloadRef"},
+		{"spec", "schedulingConstraints"},
+		{"spec", "resourceClaims"},
+		{"spec", "disruptionMode"},
+		{"spec", "priorityClassName"},
+		{"spec", "preemptionPolicy"},
 	},
 	DaemonSet:             {{"spec", "selector"}},
 	Deployment:            {{"spec", "selector"}},

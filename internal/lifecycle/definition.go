@@ -160,7 +160,8 @@ type Definition[M any] struct {
 	Companion func(main *kube.Object, k kube.Kind, all []*kube.Object) *kube.Object
 	// Follows lists the owned kinds whose objects go with the main object: they
 	// bear a reference to it, so that the cluster deletes them when the main object
-	// is collected without us. The main object's kind is none of them.
+	// is collected without us. We delete them after it. The main object's kind is none
+	// of them.
 	Follows []kube.Kind
 	// Interim returns what is written first, and waited for, where some of what is
 	// wanted may follow only then: a route that leads to pods. What it does not ask

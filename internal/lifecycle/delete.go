@@ -14,8 +14,8 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
-// Delete removes exactly the objects this state knows, in reverse order, and
-// waits until they are gone. Objects that others took over are left alone.
+// Delete removes exactly the objects this state knows, in the order of departing,
+// and waits until they are gone. Objects that others took over are left alone.
 func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	s, ok := req.State.Schema.(schema.Schema)
 	if !ok {
@@ -47,9 +47,7 @@ func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 	mem.mend(m.Base().Objects)
 	r.nameRoles(&mem)
-	refs := mem.refs(r.def.Owns)
-	slices.Reverse(refs)
-	for _, ref := range refs {
+	for _, ref := range r.departing(mem.refs(r.def.Owns)) {
 		if ref == r.main(m) && r.def.Release != nil {
 			released, ds := r.release(ctx, client, m, ref, mem)
 			resp.Diagnostics.Append(ds...)
@@ -65,6 +63,23 @@ func (r *Resource[M, P]) Delete(ctx context.Context, req resource.DeleteRequest,
 			return
 		}
 	}
+}
+
+// departing is the order in which objects go: the reverse of that in which they were
+// made, but what follows the main object goes after it. Pods of the main object need
+// it until they have ended, and it may be held until then.
+func (r *Resource[M, P]) departing(refs []kube.Ref) []kube.Ref {
+	slices.Reverse(refs)
+	slices.SortStableFunc(refs, func(a, b kube.Ref) int { return r.follows(a.Kind) - r.follows(b.Kind) })
+	return refs
+}
+
+// follows is 1 for kinds whose objects go with the main object, else 0.
+func (r *Resource[M, P]) follows(k kube.Kind) int {
+	if slices.Contains(r.def.Follows, k) {
+		return 1
+	}
+	return 0
 }
 
 // remove deletes one object if it is the one this state knows, and waits until

@@ -59,7 +59,10 @@ type memory struct {
 // remembered is one object. A fingerprint that is still the same means that
 // nothing about the object has changed.
 type remembered struct {
-	Kind        string `json:"kind"`
+	Kind string `json:"kind"`
+	// Group is that of the kind, which two projects may call alike. Empty where it is
+	// not known: what comes from the state has none.
+	Group       string `json:"group,omitempty"`
 	Role        string `json:"role,omitempty"`
 	Namespace   string `json:"namespace,omitempty"`
 	Name        string `json:"name"`
@@ -137,7 +140,12 @@ func (m memory) store(ctx context.Context, p privateWriter) diag.Diagnostics {
 
 // ref names the object, as far as a memory knows its kind.
 func (o remembered) ref() kube.Ref {
-	return kube.Ref{Kind: kube.Kind{Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name, Role: o.Role}
+	return kube.Ref{Kind: kube.Kind{Group: o.Group, Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name, Role: o.Role}
+}
+
+// is reports whether the object is of the kind, as far as a memory knows its kind.
+func (o remembered) is(k kube.Kind) bool {
+	return o.Kind == k.Kind && (o.Group == "" || k.Group == "" || o.Group == k.Group)
 }
 
 // remember notes the objects as they are now, in the order of refs.
@@ -149,7 +157,7 @@ func (m *memory) remember(refs []kube.Ref, live map[kube.Ref]*kube.Object) {
 			continue
 		}
 		m.Objects = append(m.Objects, remembered{
-			Kind: r.Kind.Kind, Role: r.Role, Namespace: r.Namespace, Name: r.Name,
+			Kind: r.Kind.Kind, Group: r.Kind.Group, Role: r.Role, Namespace: r.Namespace, Name: r.Name,
 			UID: string(o.GetUID()), Fingerprint: fingerprint(o),
 		})
 	}
@@ -221,19 +229,20 @@ func (m memory) fingerprint(r kube.Ref) string { return m.find(r).Fingerprint }
 
 func (m memory) find(r kube.Ref) remembered {
 	for _, o := range m.Objects {
-		if o.Kind == r.Kind.Kind && o.Namespace == r.Namespace && o.Name == r.Name {
+		if o.is(r.Kind) && o.Namespace == r.Namespace && o.Name == r.Name {
 			return o
 		}
 	}
 	return remembered{}
 }
 
-// refs returns the remembered objects that are of the given kinds.
+// refs returns the remembered objects that are of the given kinds. One whose group
+// is not known may be of several.
 func (m memory) refs(kinds []kube.Kind) []kube.Ref {
 	var out []kube.Ref
 	for _, o := range m.Objects {
 		for _, k := range kinds {
-			if k.Kind == o.Kind {
+			if o.is(k) {
 				out = append(out, kube.Ref{Kind: k, Namespace: o.Namespace, Name: o.Name, Role: o.Role})
 			}
 		}

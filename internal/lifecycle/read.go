@@ -278,7 +278,7 @@ func (r *Resource[M, P]) record(m *M, mem *memory, refs []kube.Ref, seen Seen) d
 	live := map[kube.Ref]*kube.Object{}
 	var present []kube.Ref
 	for _, ref := range refs {
-		if o := seen.Live[ref.Key()]; o != nil && o.GetName() == ref.Name {
+		if o := seen.Live[ref.Key()]; o != nil && o.GetName() == ref.Name && o.GroupVersionKind().Group == ref.Kind.Group {
 			live[ref] = o
 			present = append(present, ref)
 		}

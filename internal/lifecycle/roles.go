@@ -31,7 +31,9 @@ func (r *Resource[M, P]) refOf(main string, k kube.Kind, namespace, name string)
 func (r *Resource[M, P]) keys() []string {
 	var out []string
 	for _, k := range r.def.Owns {
-		out = append(out, k.Kind)
+		if !slices.Contains(out, k.Kind) { // two projects may have called theirs alike
+			out = append(out, k.Kind)
+		}
 		for _, role := range slices.Sorted(maps.Keys(r.def.Roles)) {
 			if slices.Contains(r.def.Roles[role], k) {
 				out = append(out, k.Key(role))

@@ -42,7 +42,7 @@ func (w *writer[M, P]) rollback(ctx context.Context, prior P, before State) diag
 	}
 	left, ds := w.r.prune(ctx, w.client, m, made, was, *w.mem)
 	for _, ref := range left {
-		w.mem.Objects = append(w.mem.Objects, remembered{Kind: ref.Kind.Kind, Namespace: ref.Namespace, Name: ref.Name, UID: w.mem.uid(ref)})
+		w.mem.Objects = append(w.mem.Objects, remembered{Kind: ref.Kind.Kind, Group: ref.Kind.Group, Role: ref.Role, Namespace: ref.Namespace, Name: ref.Name, UID: w.mem.uid(ref)})
 	}
 	w.mem.Pending = true
 	w.save(before)

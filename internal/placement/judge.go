@@ -265,8 +265,8 @@ func (d Demand) busy(subject string, v *View, room Room, want int) Finding {
 	open := slices.DeleteFunc(v.With(r, v.Asks[r]), func(p Place) bool { return !p.Open() })
 	f.Happened = Sentences(f.Happened, v.freeOf(r, open), v.heldBy(r))
 	f.Do = "It starts when others end. Raise timeouts if the apply is to wait for that, or wait for less (wait_for)."
-	if d.Word == "rank" && d.Pod.Spec.SchedulingGroup == nil {
-		f.Do = "Its pods that fit would hold their devices and wait for the rest. " + f.Do + " A queue (scheduling.queue) or a gang scheduler starts all of them together."
+	if d.Word == "rank" && !Grouped(&d.Pod.ObjectMeta, &d.Pod.Spec) {
+		f.Do = "Its pods that fit would hold their devices and wait for the rest. " + f.Do + " A queue (scheduling.queue) or a gang scheduler (distributed.gang) starts all of them together."
 	}
 	return f
 }

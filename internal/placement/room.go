@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Spread is how equal pods have to lie to each other.
@@ -126,4 +127,13 @@ func (r Room) Text(word string) string {
 		where = fmt.Sprintf("All have to be in one domain of %s; the one with most room is %s, where %s", r.Key, r.Domain, where)
 	}
 	return fmt.Sprintf("%s: room for %s", where, Plural(r.Pods, word))
+}
+
+// VolcanoGroup is the annotation of pods that Volcano's scheduler starts together.
+const VolcanoGroup = "scheduling.k8s.io/group-name"
+
+// Grouped reports whether a scheduler starts the pod together with the others of its
+// group, so that none of them holds anything while there is no room for all.
+func Grouped(o *metav1.ObjectMeta, spec *corev1.PodSpec) bool {
+	return spec.SchedulingGroup != nil || o.Annotations[VolcanoGroup] != ""
 }

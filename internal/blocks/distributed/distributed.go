@@ -30,6 +30,9 @@ type Model struct {
 	Success          types.String `tfsdk:"success"`
 	Restart          types.String `tfsdk:"restart"`
 	HeadlessService  types.Bool   `tfsdk:"headless_service"`
+	Gang             types.String `tfsdk:"gang"`
+	GangSize         types.Int32  `tfsdk:"gang_size"`
+	GangQueue        types.String `tfsdk:"gang_queue"`
 }
 
 // The values of launcher; LauncherNone is the default.
@@ -72,6 +75,8 @@ type Gang struct {
 	// HostNetwork is whether the pods share the network of their node, and
 	// DNSPolicy whether the user says how they resolve names.
 	HostNetwork, DNSPolicy bool
+	// SchedulerName is whether the user says who schedules the pods.
+	SchedulerName bool
 	// PerIndex, MaxFailed, Failure and Success tell which of backoff_limit_per_index,
 	// max_failed_indexes, pod_failure_policy and success_policy the user sets.
 	PerIndex, MaxFailed, Failure, SuccessPolicy bool
@@ -96,6 +101,9 @@ func GangOf(pod *podspec.Model, job *jobspec.Job, name string, scheduled bool) G
 	}
 	for name := range pod.EnvValueFrom {
 		g.Declared[name] = true
+	}
+	if s := pod.Scheduling; s != nil {
+		g.SchedulerName = !s.SchedulerName.IsNull()
 	}
 	if pod.GPU != nil {
 		g.GPUs = int32(min(pod.GPU.Count.ValueInt64(), math.MaxInt32))
@@ -211,8 +219,12 @@ func (m *Model) Fields(at path.Path, g Gang, segments ...string) diags.Fields {
 			}
 		}
 	}
-	for _, where := range m.traces(g).places(g.Container) {
+	t := m.traces(g)
+	for _, where := range t.places(g.Container) {
 		add(at, append([]string{"template"}, where...)...)
+	}
+	for _, where := range t.groupPlaces() {
+		add(at.AtName("gang"), append([]string{"template"}, where...)...)
 	}
 	if m.serves() {
 		f.Add(at.AtName("headless_service"), "Service", "spec")

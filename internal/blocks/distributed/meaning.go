@@ -1,9 +1,14 @@
 package distributed
 
 import (
+	"slices"
+
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
+
+// besidePods are the attributes that change nothing of the Job.
+var besidePods = []string{"headless_service", "gang_size", "gang_queue"}
 
 // Frozen returns the attributes of a gang whose change the server refuses on a
 // Job, without what stands for a default: two gangs with the same are the same
@@ -20,7 +25,7 @@ func Frozen(v attr.Value) map[string]attr.Value {
 	out := map[string]attr.Value{}
 	for name, v := range at {
 		switch {
-		case v.IsNull(), v.IsUnknown(), name == "headless_service", name == "nodes" && m.Resizable():
+		case v.IsNull(), v.IsUnknown(), slices.Contains(besidePods, name), name == "nodes" && m.Resizable():
 			continue
 		}
 		out[name] = v

@@ -22,6 +22,7 @@ func Recognize(spec *batchv1.JobSpec, g Gang) *Model {
 	m := &Model{Nodes: types.Int32Value(*n)}
 	env := environmentOf(&spec.Template.Spec, g.Container)
 	m.guessLauncher(env, spec.Template.Annotations[hostfileAnnotation], g)
+	g = m.guessGang(spec, g)
 	if t := m.traces(g); spec.Template.Spec.Affinity != nil && spec.Template.Spec.Affinity.PodAffinity != nil {
 		for _, term := range spec.Template.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 			if t.topologyKey = term.TopologyKey; t.isTopology(term) {

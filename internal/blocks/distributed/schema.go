@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
 // The bounds of a port.
@@ -84,6 +86,26 @@ func Attribute(o Options) schema.Attribute {
 					"While an apply waits for the run, mlk ends the other pods as soon as one has failed, by eviction, and all come back together. Kubernetes' Job controller has no such thing: after the apply the other ranks end " +
 					"by what their framework makes of the loss (an error of NCCL, of JAX' coordinator, of `torchrun`), and each has its tries.",
 				Validators: []validator.String{stringvalidator.OneOf(restartPod, restartAll)},
+			},
+			"gang": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "Starts all pods at once or none, so that no half of a run holds GPUs and waits for the other half. Default: pods start one by one, as they fit.\n" +
+					"  - `native`: by Kubernetes' own scheduler, through a PodGroup of `scheduling.k8s.io/v1beta1`. It needs Kubernetes 1.37 with the feature gate `GenericWorkload` on API server, controller manager and scheduler, and that API switched on (`--runtime-config`); both are off by default.\n" +
+					"  - `volcano`: by Volcano's scheduler (`scheduling.scheduler_name` names it where it is not called `volcano`), through a PodGroup of `scheduling.volcano.sh/v1beta1`. It needs Volcano.\n\n" +
+					"  A queue (`scheduling.queue`) that admits whole runs needs neither. A rank that is tried again after others have ended makes no whole gang any more, and waits for ever: with programs whose ranks end far apart, set `gang_size`. " +
+					"Not for schedules, and not with `engine = \"kubeflow\"`, where the runtime's `podGroupPolicy` says it. " + o.Frozen,
+				Validators: []validator.String{stringvalidator.OneOf(GangNative, GangVolcano)},
+			},
+			"gang_size": schema.Int32Attribute{
+				Optional: true,
+				MarkdownDescription: "How many pods have to fit before any starts, with `gang`. Default: `min_nodes`, else `nodes`. " +
+					"Read as what the PodGroup says, 0 where somebody has changed it beyond that. " + o.InPlace,
+				Validators: []validator.Int32{int32validator.Between(1, mostNodes)},
+			},
+			"gang_queue": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Queue of Volcano that the gang is charged to, with `gang = \"volcano\"`. Default: Volcano's, `default`. " + o.InPlace,
+				Validators:          []validator.String{diags.DNSSubdomain()},
 			},
 			"headless_service": schema.BoolAttribute{
 				Optional: true,

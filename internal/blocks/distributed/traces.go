@@ -37,6 +37,8 @@ type traces struct {
 	// near is the pods that have to be in one domain of topologyKey.
 	topologyKey string
 	near        near
+	// group is the PodGroup of Kubernetes' own scheduler, scheduler another one.
+	group, scheduler string
 }
 
 // near chooses the pods of one run: by label, or by having it in common.
@@ -62,6 +64,7 @@ func (m *Model) traces(g Gang) traces {
 		t.hostfile = true
 		t.annotations = map[string]string{hostfileAnnotation: m.hostfile(g)}
 	}
+	m.join(&t, g)
 	for _, v := range m.environment(g) {
 		if !g.Declared[v.name] {
 			t.env = append(t.env, v)
@@ -88,6 +91,7 @@ func (t traces) apply(template *coreac.PodTemplateSpecApplyConfiguration, contai
 	if t.dnsPolicy != "" {
 		spec.WithDNSPolicy(t.dnsPolicy)
 	}
+	t.applyGroup(spec)
 	if len(t.labels)+len(t.annotations) > 0 && template.ObjectMetaApplyConfiguration == nil {
 		template.ObjectMetaApplyConfiguration = &metav1ac.ObjectMetaApplyConfiguration{}
 	}
@@ -178,6 +182,7 @@ func (t traces) remove(template *corev1.PodTemplateSpec, container string) bool 
 		same = same && spec.DNSPolicy == t.dnsPolicy
 		spec.DNSPolicy = corev1.DNSClusterFirst
 	}
+	same = t.removeGroup(spec) && same
 	same = removeKeys(&template.Labels, t.labels) && same
 	same = removeKeys(&template.Annotations, t.annotations) && same
 	if t.topologyKey != "" {

@@ -55,6 +55,7 @@ func Validate(ctx context.Context, c tfsdk.Config, setting Setting) (gang bool, 
 		ds.Append(g.launcher()...)
 	}
 	ds.Append(g.restart()...)
+	ds.Append(g.together()...)
 	return true, ds
 }
 

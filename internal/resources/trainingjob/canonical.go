@@ -113,7 +113,7 @@ func jsonText(v any) string {
 func frozenPatch(patch attr.Value) map[string]any {
 	tree, _ := canonical(patch, true).(map[string]any)
 	out := map[string]any{}
-	for _, kind := range []kube.Kind{kube.JobSet, kube.TrainJob} {
+	for _, kind := range []kube.Kind{kube.JobSet, kube.TrainJob, kube.PodGroup} {
 		if set, named := tree[kind.Kind]; named {
 			for _, at := range kind.Frozen() {
 				pick(set, at, []string{kind.Kind}, out)
@@ -237,6 +237,8 @@ func touchesFrozen(at path.Path) bool {
 		paths = kube.JobSet.Frozen()
 	case kube.TrainJob.Kind:
 		paths = kube.TrainJob.Frozen()
+	case kube.PodGroup.Kind:
+		paths = kube.PodGroup.Frozen()
 	default:
 		return false
 	}

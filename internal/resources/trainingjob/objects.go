@@ -21,8 +21,8 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
-// desired returns the main object of the run, and the Service of a gang; a TrainJob
-// brings its own.
+// desired returns the main object of the run, and of a gang the Service and the
+// PodGroup; a TrainJob brings its own.
 func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if m.kubeflow() {
 		job, ds := m.trainJob()
@@ -39,6 +39,9 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if service := m.Distributed.Service(m.gang(), m.Namespace.ValueString()); service != nil {
 		objects = append(objects, service)
 	}
+	if group := m.podGroup(); group != nil {
+		objects = append(objects, group)
+	}
 	return objects, ds
 }
 
@@ -54,7 +57,7 @@ func fields(m *Model) diags.Fields {
 	}
 	spec, main := m.jobSpecAt(), mainKind(m).Kind
 	f := m.Distributed.Fields(path.Root(distributed.Root), m.gang(), spec...)
-	f.Merge(m.Fields(path.Empty(), append(slices.Clone(spec), "template")...), jobspec.Fields(path.Empty(), spec...), podspec.QueueField(path.Empty(), main))
+	f.Merge(m.Fields(path.Empty(), append(slices.Clone(spec), "template")...), jobspec.Fields(path.Empty(), spec...), podspec.QueueField(path.Empty(), main), m.podGroupFields())
 	f.Add(path.Root("run_name"), main, "metadata", "name")
 	f.Add(path.Root("suspend"), main, "spec", "suspend")
 	if m.jobSet() {
@@ -126,7 +129,9 @@ func adoptGang(job *batchv1.Job, live kube.Live, prior *Model) (*distributed.Mod
 		return nil, undecodable(err)
 	}
 	if prior != nil {
-		return prior.Distributed.Adopt(&job.Spec, service, prior.gang()), nil
+		gang := prior.Distributed.Adopt(&job.Spec, service, prior.gang())
+		adoptPodGroup(gang, live, prior)
+		return gang, nil
 	}
 	if job.Labels[lifecycle.OwnerLabel] == "" {
 		return nil, nil
@@ -136,7 +141,9 @@ func adoptGang(job *batchv1.Job, live kube.Live, prior *Model) (*distributed.Mod
 	if job.Spec.Template.Spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet {
 		pod.DNSPolicy = types.StringNull()
 	}
-	return distributed.Recognize(&job.Spec, distributed.GangOf(&pod, &jobspec.Job{}, job.Name, false)), ds
+	gang := distributed.Recognize(&job.Spec, distributed.GangOf(&pod, &jobspec.Job{}, job.Name, false))
+	adoptPodGroup(gang, live, nil)
+	return gang, ds
 }
 
 // generatedRun is the form of a run name that mlk made: see runName.

@@ -26,7 +26,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // modes are the configurations whose Jobs are golden files.
-var modes = []string{"minimal", "gpu", "full", "suspended", "queued", "gang", "mpi"}
+var modes = []string{"minimal", "gpu", "full", "suspended", "queued", "gang", "gang-native", "mpi"}
 
 func TestDesired(t *testing.T) {
 	t.Parallel()

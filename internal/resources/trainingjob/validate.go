@@ -104,7 +104,7 @@ func queueAt() path.Path { return path.Root("scheduling").AtName("queue") }
 // needs are the kinds a run asks for that not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	var out []lifecycle.Need
-	var queue, engine types.String
+	var queue, engine, gang types.String
 	if !plan.GetAttribute(ctx, path.Root("engine"), &engine).HasError() && engine.ValueString() == engineJobSet {
 		out = append(out, lifecycle.Need{Kind: kube.JobSet, Missing: diags.Message{
 			Summary:  "This cluster has no JobSet API",
@@ -120,6 +120,9 @@ func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 			Do:       "Install Kubeflow Trainer and its runtimes (https://trainer.kubeflow.org); if this very configuration installs it, apply that part first, with -target. Or use engine = \"jobset\", or remove engine: a Job runs everywhere.",
 			At:       path.Root("engine"),
 		}})
+	}
+	if !plan.GetAttribute(ctx, path.Root(distributed.Root).AtName("gang"), &gang).HasError() {
+		out = append(out, needsGang(gang.ValueString())...)
 	}
 	if !plan.GetAttribute(ctx, queueAt(), &queue).HasError() && queue.ValueString() != "" {
 		out = append(out, lifecycle.Need{Kind: kube.LocalQueue, Optional: true, Missing: diags.Message{

@@ -26,7 +26,7 @@ func beyondTrainJob() []path.Path {
 	} {
 		out = append(out, path.Root(n))
 	}
-	for _, n := range []string{"min_nodes", "port", "topology_key", "success", "restart", "headless_service"} {
+	for _, n := range []string{"min_nodes", "port", "topology_key", "success", "restart", "headless_service", "gang", "gang_size", "gang_queue"} {
 		out = append(out, path.Root(distributed.Root).AtName(n))
 	}
 	return out

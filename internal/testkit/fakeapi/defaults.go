@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	schedulingv1beta1 "k8s.io/api/scheduling/v1beta1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -98,6 +99,8 @@ func defaultsOf(p any) {
 		jobDefaults(o)
 	case *batchv1.PodFailurePolicyOnPodConditionsPattern:
 		fill(&o.Status, corev1.ConditionTrue)
+	case *schedulingv1beta1.PodGroup:
+		fill(&o.Spec.DisruptionMode, &schedulingv1beta1.DisruptionMode{Single: &schedulingv1beta1.SingleDisruptionMode{}})
 	case *batchv1.CronJob:
 		fill(&o.Spec.ConcurrencyPolicy, batchv1.AllowConcurrent)
 		fill(&o.Spec.Suspend, ptr.To(false))

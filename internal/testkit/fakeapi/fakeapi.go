@@ -51,6 +51,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"deployments":              {Group: "apps", Version: "v1", Kind: "Deployment"},
 	"replicasets":              {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
 	"endpointslices":           {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
+	"podgroups":                {Group: "scheduling.k8s.io", Version: "v1beta1", Kind: "PodGroup"},
 	"services":                 {Version: "v1", Kind: "Service"},
 	"persistentvolumeclaims":   {Version: "v1", Kind: "PersistentVolumeClaim"},
 	"pods":                     {Version: "v1", Kind: "Pod"},
@@ -411,6 +412,7 @@ func (s *Server) parse(p string) (target, bool) {
 	default:
 		return target{}, false
 	}
+	group := strings.Split(strings.Trim(p, "/"), "/")[1]
 	var t target
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		t.namespace, parts = parts[1], parts[2:]
@@ -419,8 +421,8 @@ func (s *Server) parse(p string) (target, bool) {
 	if len(parts) > 1 {
 		t.name = parts[1]
 	}
-	_, known := s.kinds()[t.resource]
-	return t, known
+	k, known := s.kinds()[t.resource]
+	return t, known && (k.Group == "" || k.Group == group)
 }
 
 // discovery answers which versions a group has, and which kinds a group version has;
