@@ -81,6 +81,13 @@ func recipes() map[string]recipe {
 				{"mgr, err := ctrl.NewManager(", "options.WebhookServer.(*webhook.DefaultServer).Options.CertDir = filepath.Dir(configFile)\n\tmgr, err := ctrl.NewManager("},
 			},
 		},
+		// Of Volcano the scheduler alone, which is what starts gangs. No later version can
+		// be built outside its own tree: it wants an unpublished state of volcano.sh/apis.
+		"volcano": {
+			module: "volcano.sh/volcano",
+			pkg:    "volcano.sh/volcano/cmd/scheduler",
+			crds:   "config/crd/volcano/bases/*.yaml",
+		},
 		"kueue": {
 			module: "sigs.k8s.io/kueue",
 			pkg:    "sigs.k8s.io/kueue/cmd/kueue",

@@ -71,6 +71,7 @@ func rings() []ring {
 				"internal/devcluster/engines/kubeflow":  {"tool"},
 				"internal/devcluster/engines/kueue":     {"-tags=exclude_scheduler_library", "tool"},
 				"internal/devcluster/engines/lws":       {"tool"},
+				"internal/devcluster/engines/volcano":   {"tool"},
 			},
 		},
 	}
@@ -278,7 +279,7 @@ func engines(ctx context.Context, s site) (total result) {
 	}
 	named := strings.Join(s.testArgs, " ")
 	if !strings.Contains(named, "TestAccKarpenter") {
-		total.add(onCluster(ctx, s, env, []string{"--engine", "jobset,kubeflow,kueue,lws"}, "-run", needEngines))
+		total.add(onCluster(ctx, s, env, []string{"--config", filepath.Join(s.root, "internal", "devcluster", "engines", "cluster.yaml")}, "-run", needEngines))
 	}
 	if !strings.Contains(named, "TestAccEngine") {
 		total.add(onCluster(ctx, s, env, []string{"--engine", "karpenter"}, "-run", needKarpenter))

@@ -80,5 +80,5 @@ const configHelp = `The configuration file; every field may be left out:
   featureGates: {GenericWorkload: true}
   runtimeConfig: {scheduling.k8s.io/v1beta1: true}
   provisioners: [ebs.csi.aws.com]  # volume drivers to stand in for, besides mlk.dev/local
-  engines: [jobset, kueue]         # controllers (kubeflow, karpenter, lws too) to run beside the control plane
+  engines: [jobset, kueue]         # controllers (kubeflow, karpenter, lws, volcano too) to run beside the control plane
   crds: [trainer]                  # kinds that are there without their controller`

@@ -79,9 +79,14 @@ func New(self, cluster string, names []string, ports []int) ([]Engine, error) {
 	return all, nil
 }
 
+// Volcano is a scheduler: most of what it is told are flags.
+const volcano = "volcano"
+
 // Spec is how the engine is started. It acts as whom the kubeconfig names.
 func (e Engine) Spec(kubeconfig string) component.Spec {
-	if e.Name == karpenter {
+	args := []string{"--config=" + e.configuration()}
+	switch e.Name {
+	case karpenter:
 		return component.Spec{
 			Name: e.Name, Path: filepath.Join(e.built, e.Name), Env: []string{"KUBECONFIG=" + kubeconfig},
 			Args: []string{
@@ -89,11 +94,13 @@ func (e Engine) Spec(kubeconfig string) component.Spec {
 				"--metrics-port=" + strconv.Itoa(e.WebhookPort), "--health-probe-port=" + strconv.Itoa(e.HealthPort),
 			},
 		}
+	case volcano:
+		args = []string{
+			"--scheduler-conf=" + e.configuration(), "--leader-elect=false", "--cache-dumper=false", "--schedule-period=200ms",
+			"--enable-healthz=true", "--healthz-address=" + e.address(),
+		}
 	}
-	return component.Spec{
-		Name: e.Name, Path: filepath.Join(e.built, e.Name),
-		Args: []string{"--config=" + e.configuration(), "--kubeconfig=" + kubeconfig},
-	}
+	return component.Spec{Name: e.Name, Path: filepath.Join(e.built, e.Name), Args: append(args, "--kubeconfig="+kubeconfig)}
 }
 
 func (e Engine) configuration() string {
@@ -112,9 +119,15 @@ func (e Engine) source() string {
 // karpenter makes simulated nodes, by its own provider for KWOK.
 const karpenter = "karpenter"
 
+func (e Engine) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.HealthPort)) }
+
 // Health is the address that answers when the engine is ready.
 func (e Engine) Health() string {
-	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.HealthPort)) + "/readyz"
+	at := "/readyz"
+	if e.Name == volcano {
+		at = "/healthz"
+	}
+	return "http://" + e.address() + at
 }
 
 // WriteFiles writes the engine's configuration and the certificates of its webhooks,

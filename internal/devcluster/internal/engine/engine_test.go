@@ -62,7 +62,7 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where t
 // Every engine has a configuration that is whole and listens on this machine only.
 func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
-	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,12 @@ func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines a
 		}
 		if err := yaml.Unmarshal(raw, &c); err != nil {
 			t.Fatalf("%s: %v\n%s", e.Name, err, raw)
+		}
+		if e.Name == volcano { // told by flags where to listen
+			if args := strings.Join(e.Spec("/k").Args, " "); !strings.Contains(args, "--healthz-address=127.0.0.1:8 ") || !strings.Contains(e.Health(), "127.0.0.1:8/") {
+				t.Errorf("%s, %s", args, e.Health())
+			}
+			continue
 		}
 		if c.Kind != "Configuration" || c.Webhook.Host != "127.0.0.1" || c.Webhook.Port != e.WebhookPort || c.Metrics.BindAddress != "0" ||
 			!strings.HasPrefix(c.Health.HealthProbeBindAddress, "127.0.0.1:") || !strings.Contains(e.Health(), c.Health.HealthProbeBindAddress) {
