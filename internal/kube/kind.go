@@ -18,7 +18,7 @@ type Kind struct {
 	Namespaced                     bool
 }
 
-// The kinds that mlk writes.
+// The kinds that mlk writes, and those that what it writes refers to.
 var (
 	ClusterPolicy           = Kind{Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy", Resource: "clusterpolicies"}
 	ConfigMap               = Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
@@ -37,6 +37,9 @@ var (
 	StatefulSet             = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
 	StorageClass            = Kind{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass", Resource: "storageclasses"}
 	TrainJob                = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "TrainJob", Resource: "trainjobs", Namespaced: true}
+	ClusterTrainingRuntime  = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "ClusterTrainingRuntime", Resource: "clustertrainingruntimes"}
+	TrainingRuntime         = Kind{Group: "trainer.kubeflow.org", Version: "v1alpha1", Kind: "TrainingRuntime", Resource: "trainingruntimes", Namespaced: true}
+	VolcanoQueue            = Kind{Group: "scheduling.volcano.sh", Version: "v1beta1", Kind: "Queue", Resource: "queues"}
 	PersistentVolumeClaim   = Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims", Namespaced: true}
 	HorizontalPodAutoscaler = Kind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler", Resource: "horizontalpodautoscalers", Namespaced: true}
 	HTTPRoute               = Kind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute", Resource: "httproutes", Namespaced: true}

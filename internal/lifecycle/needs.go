@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -18,6 +19,10 @@ type Need struct {
 	Missing diags.Message
 	// Optional makes it a warning: without the kind something is ignored.
 	Optional bool
+	// Object has to be there where the kind is served; without a name there is none. Absent
+	// is told where it is not, by the names of those of its kind that are.
+	Object kube.Ref
+	Absent func(there []string) diags.Message
 }
 
 // askMost bounds how long a plan waits for the cluster's answer.
@@ -67,6 +72,29 @@ func (p *planner[M, P]) needs() {
 			p.diagnostics.Append(n.Missing.Warning())
 		case !has:
 			p.diagnostics.Append(n.Missing.Error())
+		case n.Object.Name != "":
+			p.needsObject(ctx, client, n)
 		}
 	}
+}
+
+// needsObject tells of an object that is needed and does not exist. Who may not look
+// is told nothing.
+func (p *planner[M, P]) needsObject(ctx context.Context, client *kube.Client, n Need) {
+	live, err := client.Get(ctx, n.Object)
+	if err != nil {
+		tflog.Info(p.ctx, "the cluster does not say whether an object exists", map[string]any{"object": n.Object.String(), "error": err.Error()})
+		return
+	}
+	if live != nil {
+		return
+	}
+	var there []string
+	if all, err := client.List(ctx, n.Object.Kind, n.Object.Namespace, ""); err == nil {
+		for _, o := range all {
+			there = append(there, o.GetName())
+		}
+	}
+	slices.Sort(there)
+	p.diagnostics.Append(n.Absent(there).Error())
 }

@@ -23,7 +23,12 @@ type config = map[string]any
 // load reads testdata/desired/<mode>.config.yaml.
 func load(t *testing.T, mode string) config {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "desired", mode+".config.yaml"))
+	return loadFile(t, filepath.Join("testdata", "desired", mode+".config.yaml"))
+}
+
+func loadFile(t *testing.T, file string) config {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,8 @@ func fields(m *Model) diags.Fields {
 		f.Add(path.Root("engine"), append(slices.Clone(spec[:4]), "name")...)
 		f.Add(path.Root("engine"), append(slices.Clone(spec[:4]), "replicas")...)
 		// What the Job it makes dies of is told of a Job.
-		f.Merge(m.Fields(path.Empty(), kube.Job.Kind, "spec", "template"), jobspec.Fields(path.Empty(), kube.Job.Kind, "spec"))
+		f.Merge(m.Distributed.Fields(path.Root(distributed.Root), m.gang(), kube.Job.Kind, "spec"),
+			m.Fields(path.Empty(), kube.Job.Kind, "spec", "template"), jobspec.Fields(path.Empty(), kube.Job.Kind, "spec"))
 	}
 	return f
 }

@@ -1,7 +1,12 @@
 package trainingjob
 
 import (
+	"context"
+	"fmt"
+	"strings"
+
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -97,10 +102,13 @@ func priorityOf(o *kube.Object) string {
 	return class
 }
 
-// needsGang are the kinds that gang asks for.
-func needsGang(gang string) []lifecycle.Need {
+// needsGang is what gang asks for. What is not known yet is not looked for.
+func needsGang(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	at := path.Root(distributed.Root).AtName("gang")
-	switch gang {
+	var gang, queue types.String
+	_ = plan.GetAttribute(ctx, at, &gang)
+	_ = plan.GetAttribute(ctx, path.Root(distributed.Root).AtName("gang_queue"), &queue)
+	switch gang.ValueString() {
 	case distributed.GangNative:
 		return []lifecycle.Need{{Kind: kube.PodGroup, Missing: diags.Message{
 			Summary: "This cluster does not schedule gangs by itself",
@@ -112,13 +120,33 @@ func needsGang(gang string) []lifecycle.Need {
 			At: at,
 		}}}
 	case distributed.GangVolcano:
-		return []lifecycle.Need{{Kind: kube.VolcanoPodGroup, Missing: diags.Message{
+		out := []lifecycle.Need{{Kind: kube.VolcanoPodGroup, Missing: diags.Message{
 			Summary:  "This cluster has no Volcano",
 			Happened: "gang = \"volcano\" needs " + kube.VolcanoPodGroup.APIVersion() + " PodGroup, which this cluster does not serve.",
 			Do: "Install Volcano (https://volcano.sh); if this very configuration installs it, apply that part first, with -target. " +
 				"Or use a queue of Kueue (scheduling.queue), which admits whole runs. Or remove gang: pods then start one by one, as they fit.",
 			At: at,
 		}}}
+		if queue.ValueString() != "" {
+			out[0].Object = kube.Ref{Kind: kube.VolcanoQueue, Name: queue.ValueString()}
+			out[0].Absent = func(there []string) diags.Message { return noVolcanoQueue(queue.ValueString(), there) }
+		}
+		return out
 	}
 	return nil
+}
+
+// noVolcanoQueue is what a user is told of a queue that does not exist.
+func noVolcanoQueue(name string, there []string) diags.Message {
+	msg := diags.Message{
+		Summary:  fmt.Sprintf("Volcano has no queue %q", name),
+		Happened: "The pods of a gang in a queue that does not exist are never started.",
+		Do: "Name another one in distributed.gang_queue (\"kubectl get queues.scheduling.volcano.sh\" lists them), or make it. " +
+			"If this very configuration makes it, apply that part first, with -target.",
+		At: path.Root(distributed.Root).AtName("gang_queue"),
+	}
+	if len(there) > 0 {
+		msg.Happened += " There are: " + strings.Join(there, ", ") + "."
+	}
+	return msg
 }

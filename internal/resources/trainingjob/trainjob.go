@@ -1,6 +1,7 @@
 package trainingjob
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +25,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // TrainingRuntime names what a TrainJob is a run of.
@@ -383,23 +386,74 @@ func refused(m *Model, said string) diags.Message {
 	if !m.kubeflow() {
 		return diags.Message{}
 	}
-	ref, at := m.runtimeRef(), path.Root("training_runtime")
+	ref := m.runtimeRef()
 	if !strings.Contains(said, saysNoRuntime) && !strings.Contains(said, fmt.Sprintf(saysNotFound, *ref.Name)) {
 		return diags.Message{}
 	}
-	if m.TrainingRuntime == nil {
+	msg := noRuntime(ref, m.Namespace.ValueString(), m.TrainingRuntime == nil, nil)
+	msg.Why = said
+	return msg
+}
+
+// noRuntime is what a user is told of a runtime that does not exist; there are the
+// names of those that do. usual is whether it is that of the launcher.
+func noRuntime(ref *crd.RuntimeRef, namespace string, usual bool, there []string) diags.Message {
+	where, list, at := "the cluster", "kubectl get clustertrainingruntimes", path.Root("training_runtime")
+	if *ref.Kind == runtimeOfNamespace {
+		where, list = "namespace "+namespace, "kubectl get trainingruntimes -n "+namespace
+	}
+	if usual {
 		at = path.Root(distributed.Root)
 	}
-	where, list := "the cluster", "kubectl get clustertrainingruntimes"
-	if *ref.Kind == runtimeOfNamespace {
-		where = "namespace " + m.Namespace.ValueString()
-		list = "kubectl get trainingruntimes -n " + m.Namespace.ValueString()
-	}
-	return diags.Message{
+	msg := diags.Message{
 		Summary:  fmt.Sprintf("The training runtime %q does not exist", *ref.Name),
 		Happened: fmt.Sprintf("A TrainJob is a run of a runtime, and %s has no %s of that name.", where, *ref.Kind),
-		Why:      said,
-		Do:       fmt.Sprintf("Name another one in training_runtime (%q lists them), or install it: Kubeflow Trainer's own come apart from its controller.", list),
-		At:       at,
+		Do: fmt.Sprintf("Name another one in training_runtime (%q lists them), or install it: Kubeflow Trainer's own come apart from its controller. "+
+			"If this very configuration makes it, apply that part first, with -target.", list),
+		At: at,
 	}
+	const most = 8
+	if n := len(there); n > 0 {
+		names := strings.Join(there[:min(n, most)], ", ")
+		if n > most {
+			names += fmt.Sprintf(" and %d more", n-most)
+		}
+		msg.Happened += fmt.Sprintf(" It has: %s.", names)
+	}
+	return msg
+}
+
+// needsRuntime is the TrainJob that the plan asks for, with the runtime it is of.
+func needsRuntime(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	out := []lifecycle.Need{{Kind: kube.TrainJob, Missing: diags.Message{
+		Summary:  "This cluster has no TrainJob API",
+		Happened: "engine = \"kubeflow\" needs " + kube.TrainJob.APIVersion() + " of Kubeflow Trainer 2, which this cluster does not serve. The older Training Operator (PyTorchJob and others) is another API.",
+		Do:       "Install Kubeflow Trainer and its runtimes (https://trainer.kubeflow.org); if this very configuration installs it, apply that part first, with -target. Or use engine = \"jobset\", or remove engine: a Job runs everywhere.",
+		At:       path.Root("engine"),
+	}}}
+	var m Model
+	var namespace, name, kind, launcher types.String
+	runtime, gang := path.Root("training_runtime"), path.Root(distributed.Root)
+	for target, at := range map[*types.String]path.Path{&namespace: path.Root("namespace"), &name: runtime.AtName("name"), &kind: runtime.AtName("kind"), &launcher: gang.AtName("launcher")} {
+		if plan.GetAttribute(ctx, at, target).HasError() || target.IsUnknown() {
+			return out // not known yet
+		}
+	}
+	if !name.IsNull() {
+		m.TrainingRuntime = &TrainingRuntime{Name: name, Kind: kind}
+	} else {
+		m.Distributed = &distributed.Model{Launcher: launcher}
+	}
+	ref := m.runtimeRef()
+	if *ref.Name == "" {
+		return out
+	}
+	out[0].Object = kube.Ref{Kind: kube.ClusterTrainingRuntime, Name: *ref.Name}
+	if *ref.Kind == runtimeOfNamespace {
+		out[0].Object = kube.Ref{Kind: kube.TrainingRuntime, Namespace: namespace.ValueString(), Name: *ref.Name}
+	}
+	out[0].Absent = func(there []string) diags.Message {
+		return noRuntime(ref, namespace.ValueString(), m.TrainingRuntime == nil, there)
+	}
+	return out
 }

@@ -104,7 +104,7 @@ func queueAt() path.Path { return path.Root("scheduling").AtName("queue") }
 // needs are the kinds a run asks for that not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	var out []lifecycle.Need
-	var queue, engine, gang types.String
+	var queue, engine types.String
 	if !plan.GetAttribute(ctx, path.Root("engine"), &engine).HasError() && engine.ValueString() == engineJobSet {
 		out = append(out, lifecycle.Need{Kind: kube.JobSet, Missing: diags.Message{
 			Summary:  "This cluster has no JobSet API",
@@ -114,16 +114,9 @@ func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 		}})
 	}
 	if engine.ValueString() == engineKubeflow {
-		out = append(out, lifecycle.Need{Kind: kube.TrainJob, Missing: diags.Message{
-			Summary:  "This cluster has no TrainJob API",
-			Happened: "engine = \"kubeflow\" needs " + kube.TrainJob.APIVersion() + " of Kubeflow Trainer 2, which this cluster does not serve. The older Training Operator (PyTorchJob and others) is another API.",
-			Do:       "Install Kubeflow Trainer and its runtimes (https://trainer.kubeflow.org); if this very configuration installs it, apply that part first, with -target. Or use engine = \"jobset\", or remove engine: a Job runs everywhere.",
-			At:       path.Root("engine"),
-		}})
+		out = append(out, needsRuntime(ctx, plan)...)
 	}
-	if !plan.GetAttribute(ctx, path.Root(distributed.Root).AtName("gang"), &gang).HasError() {
-		out = append(out, needsGang(gang.ValueString())...)
-	}
+	out = append(out, needsGang(ctx, plan)...)
 	if !plan.GetAttribute(ctx, queueAt(), &queue).HasError() && queue.ValueString() != "" {
 		out = append(out, lifecycle.Need{Kind: kube.LocalQueue, Optional: true, Missing: diags.Message{
 			Summary:  "This cluster has no Kueue, so no queue holds the run back",

@@ -223,6 +223,7 @@ func TestAccRefused(t *testing.T) {
 		"Never":          {`The schedule "0 0 31 2 *" is never due`},
 		"Zone":           {`"Europe/Berln" is no time zone`, "IANA"},
 		"Hosts":          {`launcher "mpi" cannot be scheduled`, "the hosts are not known", "mlk_training_job"},
+		"Gang":           {"distributed.gang cannot be scheduled", "A PodGroup is of one run", "scheduling.queue"},
 		"ZoneInSchedule": {"The time zone stands in the schedule", "set time_zone"},
 	} {
 		t.Run(name, func(t *testing.T) {
