@@ -78,12 +78,16 @@ func tryExample(t *testing.T, dir string) {
 	t.Helper()
 	acc := testkit.NewAcceptance(t)
 	cli := testkit.NewCLI(t, exampleIn(t, dir))
+	canary := filepath.Base(dir) == "canary" // which TestAccServingCanary applies
+	if canary {
+		gatewayAPI(t, acc)
+	}
 	if out := cli.Plan(); out.Code == 1 {
 		t.Fatalf("plan: %s", out)
 	}
 	known := schemas(t)
 	of := filepath.Base(filepath.Dir(dir))
-	if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && of != "distributed" && of != "serving" {
+	if _, ok := known[filepath.Base(dir)]; !ok && filepath.Base(dir) != "single-gpu" && of != "distributed" && of != "serving" || canary {
 		return // other tests apply it
 	}
 	cli.Write("test_override.tf", []byte(overrides(t, dir, acc.Namespace, known)))

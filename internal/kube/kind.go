@@ -32,6 +32,7 @@ var (
 	LeaderWorkerSet         = Kind{Group: "leaderworkerset.x-k8s.io", Version: "v1", Kind: "LeaderWorkerSet", Resource: "leaderworkersets", Namespaced: true}
 	Pod                     = Kind{Version: "v1", Kind: "Pod", Resource: "pods", Namespaced: true}
 	ResourceClaimTemplate   = Kind{Group: "resource.k8s.io", Version: "v1", Kind: "ResourceClaimTemplate", Resource: "resourceclaimtemplates", Namespaced: true}
+	ScaledObject            = Kind{Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject", Resource: "scaledobjects", Namespaced: true}
 	Service                 = Kind{Version: "v1", Kind: "Service", Resource: "services", Namespaced: true}
 	ServiceMonitor          = Kind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Resource: "servicemonitors", Namespaced: true}
 	StatefulSet             = Kind{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}

@@ -69,9 +69,9 @@ func (p *planner[M, P]) placement(prior *M) {
 // its pods, the fewest that it lets there be are sure to be asked for.
 func demandsOf(want []rendered) []placement.Demand {
 	for _, w := range want[1:] {
-		at := []string{"spec", "minReplicas"}
+		at := map[kube.Kind][]string{kube.HorizontalPodAutoscaler: {"spec", "minReplicas"}, kube.ScaledObject: {"spec", "minReplicaCount"}}[w.ref.Kind]
 		least, said, _ := unstructured.NestedInt64(w.obj.Object, at...)
-		if w.ref.Kind != kube.HorizontalPodAutoscaler || !said || least < 1 {
+		if at == nil || !said || least < 1 {
 			continue
 		}
 		scaled := want[0].obj.DeepCopy()

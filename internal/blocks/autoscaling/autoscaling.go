@@ -29,6 +29,7 @@ type Model struct {
 	ExternalMetrics map[string]*External      `tfsdk:"external_metrics"`
 	Behavior        *Behavior                 `tfsdk:"behavior"`
 	Tolerance       quantity.Value            `tfsdk:"tolerance"`
+	Keda            *Keda                     `tfsdk:"keda"`
 }
 
 // External is a metric of something outside the cluster.
@@ -73,15 +74,29 @@ func (m *Model) ObjectName(t Target) string {
 	return m.Name.ValueString()
 }
 
+// Most is the largest number of pods there may be.
+func (m *Model) Most() types.Int32 {
+	if m.Keda != nil {
+		return m.Keda.MaxReplicas
+	}
+	return m.MaxReplicas
+}
+
 // Least is the smallest number of pods there may be.
 func (m *Model) Least() int32 {
+	if m != nil && m.Keda != nil {
+		if !m.Keda.IdleReplicas.IsNull() {
+			return m.Keda.IdleReplicas.ValueInt32()
+		}
+		return m.Keda.MinReplicas.ValueInt32()
+	}
 	if m == nil || m.MinReplicas.IsNull() {
 		return 1
 	}
 	return m.MinReplicas.ValueInt32()
 }
 
-// Apply returns the autoscaler of a target.
+// Apply returns the autoscaler of a target, where that is Kubernetes' own.
 func (m *Model) Apply(t Target) *autoscalingac.HorizontalPodAutoscalerApplyConfiguration {
 	spec := autoscalingac.HorizontalPodAutoscalerSpec().
 		WithScaleTargetRef(autoscalingac.CrossVersionObjectReference().WithAPIVersion(t.Kind.GroupVersion().String()).WithKind(t.Kind.Kind).WithName(t.Name))
@@ -187,6 +202,9 @@ func (m *Model) Fields(root path.Path) diags.Fields {
 	const kind = "HorizontalPodAutoscaler"
 	if m == nil {
 		return f
+	}
+	if m.Keda != nil {
+		return m.kedaFields(root)
 	}
 	f.Add(root.AtName("name"), kind, "metadata", "name")
 	f.Add(root, kind, "spec") // whom it scales no attribute says

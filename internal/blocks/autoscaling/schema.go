@@ -18,9 +18,10 @@ import (
 func Attribute() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
-		MarkdownDescription: "Lets the number of pods follow the load, by a HorizontalPodAutoscaler. The number is the autoscaler's from then on: `replicas` is not sent, and what it sets shows in `current_replicas` and plans nothing. " +
+		MarkdownDescription: "Lets the number of pods follow the load, by a HorizontalPodAutoscaler, or by KEDA. The number is the autoscaler's from then on: `replicas` is not sent, and what it sets shows in `current_replicas` and plans nothing. " +
 			"Switching it on or off on a running service leaves the pods there are. With several metrics, the one that asks for most pods counts; with none, Kubernetes takes `cpu_percent = 80`. Changed in place.",
 		Attributes: map[string]schema.Attribute{
+			"keda": kedaAttribute(),
 			"name": schema.StringAttribute{
 				Optional: true, MarkdownDescription: "Name of the autoscaler. Default: that of what it scales. Changing it makes a new one.",
 				Validators: []validator.String{diags.DNSSubdomain()},
@@ -32,7 +33,7 @@ func Attribute() schema.Attribute {
 				Validators: []validator.Int32{int32validator.AtLeast(0)},
 			},
 			"max_replicas": schema.Int32Attribute{
-				Optional: true, MarkdownDescription: "The most pods there may be, at least `min_replicas`. Needed.",
+				Optional: true, MarkdownDescription: "The most pods there may be, at least `min_replicas`. Needed, but with `keda`.",
 				Validators: []validator.Int32{int32validator.AtLeast(1)},
 			},
 			"cpu_percent": schema.Int32Attribute{

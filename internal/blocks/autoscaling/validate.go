@@ -20,6 +20,12 @@ func Validate(ctx context.Context, c tfsdk.Config, at path.Path) diag.Diagnostic
 	if ds.HasError() || all.IsNull() || all.IsUnknown() {
 		return ds
 	}
+	if keda, ok := all.Attributes()["keda"]; ok && !keda.IsNull() {
+		if keda.IsUnknown() {
+			return ds
+		}
+		return validateKeda(ctx, c, at)
+	}
 	var least, most types.Int32
 	var external types.Map
 	ds.Append(c.GetAttribute(ctx, at.AtName("min_replicas"), &least)...)

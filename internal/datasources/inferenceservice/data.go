@@ -38,6 +38,7 @@ type Endpoint struct {
 type Revision struct {
 	Revision      types.Int64  `tfsdk:"revision"`
 	Current       types.Bool   `tfsdk:"current"`
+	Canary        types.Bool   `tfsdk:"canary"`
 	Image         types.String `tfsdk:"image"`
 	Model         types.String `tfsdk:"model"`
 	Replicas      types.Int32  `tfsdk:"replicas"`
@@ -97,10 +98,11 @@ func attributes() schema.Schema {
 			},
 			"revisions": schema.ListNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "The versions that have pods, and the current one, the newest first.",
+				MarkdownDescription: "The versions that have pods, and the current one, the newest first; those of a canary after them.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"revision": schema.Int64Attribute{Computed: true, MarkdownDescription: "Number of the revision, as `kubectl rollout history` counts."},
 					"current":  schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is the one that is asked for; another one is on its way out, or goes on serving because the current one failed."},
+					"canary":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is one of the service's `canary`, which gets a share of the requests beside the others and counts its revisions by itself."},
 					"image":    schema.StringAttribute{Computed: true, MarkdownDescription: "Image of the first container."},
 					"model": schema.StringAttribute{
 						Computed:            true,

@@ -103,7 +103,7 @@ func endpoints(all []*discoveryv1.EndpointSlice) []Endpoint {
 }
 
 // revisions are those with pods, and the current one, the newest first.
-func revisions(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) []Revision {
+func revisions(d *appsv1.Deployment, sets []*appsv1.ReplicaSet, canary bool) []Revision {
 	out := []Revision{}
 	for _, s := range sets {
 		n, err := strconv.ParseInt(s.Annotations[revisionKey], 10, 64)
@@ -113,7 +113,7 @@ func revisions(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) []Revision {
 			continue
 		}
 		r := Revision{
-			Revision: types.Int64Value(n), Current: types.BoolValue(current), Model: modelOf(&s.Spec.Template.Spec),
+			Revision: types.Int64Value(n), Current: types.BoolValue(current), Canary: types.BoolValue(canary), Model: modelOf(&s.Spec.Template.Spec),
 			Replicas: types.Int32Value(s.Status.Replicas), ReadyReplicas: types.Int32Value(s.Status.ReadyReplicas),
 		}
 		if c := s.Spec.Template.Spec.Containers; len(c) > 0 {

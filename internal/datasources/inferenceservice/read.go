@@ -62,10 +62,32 @@ func read(ctx context.Context, q *lifecycle.Query, m *Model) diag.Diagnostics {
 		m.Service, m.URL = types.StringValue(s.Name), url(s)
 	}
 	m.Endpoints = endpoints(slices)
-	m.Revisions = revisions(d, sets)
+	m.Revisions = revisions(d, sets, false)
+	beside, more := canaryOf(ctx, q, d)
+	ds.Append(more...)
+	m.Revisions = append(m.Revisions, beside...)
 	observe(m, d)
 	m.Status = lifecycle.StatusOf(judge(d), o)
 	return ds
+}
+
+// canaryOf are the revisions of the canary that mlk has made beside a Deployment.
+func canaryOf(ctx context.Context, q *lifecycle.Query, d *appsv1.Deployment) ([]Revision, diag.Diagnostics) {
+	owner := d.Labels[lifecycle.OwnerLabel]
+	if owner == "" {
+		return nil, nil
+	}
+	o, ds := q.Get(ctx, kube.Ref{Kind: kube.Deployment, Namespace: d.Namespace, Name: d.Name + "-canary"})
+	if o == nil || o.GetLabels()[lifecycle.OwnerLabel] != owner {
+		return nil, ds
+	}
+	c, err := kube.Typed[appsv1.Deployment](kube.Live{"": o}, "")
+	if err != nil {
+		return nil, ds
+	}
+	sets, more := typed[appsv1.ReplicaSet](ctx, q, kube.ReplicaSet, d.Namespace, metav1.FormatLabelSelector(c.Spec.Selector))
+	ds.Append(more...)
+	return revisions(c, sets, true), ds
 }
 
 // typed lists objects as their Go type.

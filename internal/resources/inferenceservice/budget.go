@@ -119,7 +119,7 @@ func budgetWarning(m *Model) diags.Message {
 	}
 	pods := m.Replicas
 	if m.Autoscaling != nil {
-		pods = m.Autoscaling.MaxReplicas
+		pods = m.Autoscaling.Most()
 	}
 	if m.inGroups() && !pods.IsNull() && !m.MultiNode.Size.IsUnknown() {
 		pods = types.Int32Value(pods.ValueInt32() * m.size())

@@ -32,6 +32,15 @@ func serviceWith(more attributes) attributes {
 	return c
 }
 
+// kedaBy is autoscaling by KEDA, with a trigger.
+func kedaBy(with attributes) attributes {
+	k := attributes{"triggers": []any{attributes{"type": "cron", "metadata": attributes{"timezone": "UTC", "start": "0 8 * * *", "end": "0 20 * * *", "desiredReplicas": "4"}}}}
+	for key, v := range with {
+		k[key] = v
+	}
+	return attributes{"keda": k}
+}
+
 // TestHandoverKilledAnywhere switches autoscaling on and off at six pods, and kills
 // the provider at each request of it: there are never fewer, whether the next
 // apply goes on or takes the change back.
@@ -39,9 +48,11 @@ func TestHandoverKilledAnywhere(t *testing.T) { // pain 20
 	t.Parallel()
 	fixed := serviceWith(attributes{"replicas": 6})
 	scaled := serviceWith(attributes{"autoscaling": attributes{"min_replicas": 2, "max_replicas": 9, "cpu_percent": 80}})
+	byKeda := serviceWith(attributes{"autoscaling": kedaBy(attributes{"max_replicas": 9})})
 	free := serviceWith(nil)
 	for name, c := range map[string]struct{ from, to attributes }{ //nolint:paralleltest // whether there is a next request is known after this one
 		"on": {fixed, scaled}, "off": {scaled, fixed}, "off to nobody": {scaled, free}, "to nobody": {fixed, free},
+		"on by KEDA": {fixed, byKeda}, "off by KEDA": {byKeda, fixed}, "to KEDA": {scaled, byKeda},
 	} {
 		for _, back := range []bool{false, true} {
 			const most = 30
@@ -112,8 +123,12 @@ func handedOverDespite(t *testing.T, from, to attributes, back bool, n int) bool
 	if pods, _, _ := unstructured.NestedInt64(api.Get("Deployment", "default", "api").Object, "spec", "replicas"); pods != 6 {
 		t.Errorf("the Deployment is asked for %d pods in the end", pods)
 	}
-	if scales := api.Get("HorizontalPodAutoscaler", "default", "api") != nil; scales != (want["autoscaling"] != nil) {
+	scaling, _ := want["autoscaling"].(attributes)
+	if scales := api.Get("HorizontalPodAutoscaler", "default", "api") != nil; scales != (scaling != nil && scaling["keda"] == nil) {
 		t.Errorf("there is an autoscaler: %v", scales)
+	}
+	if scales := api.Get("ScaledObject", "default", "api") != nil; scales != (scaling["keda"] != nil) {
+		t.Errorf("there is a ScaledObject: %v", scales)
 	}
 	if out := next.Refresh(ctx); out.Errors() != "" {
 		t.Fatal(out.Errors())

@@ -101,7 +101,7 @@ func Definition() lifecycle.Definition[Model] {
 		Type:     "inference_service",
 		Noun:     "Inference service",
 		Schema:   attributes,
-		Owns:     []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.Service, kube.HorizontalPodAutoscaler, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
+		Owns:     []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.Service, kube.HorizontalPodAutoscaler, kube.ScaledObject, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
 		Mains:    []kube.Kind{kube.Deployment, kube.LeaderWorkerSet},
 		Main:     mainKind,
 		Roles:    map[string][]kube.Kind{roleCanary: {kube.Deployment, kube.Service}},
@@ -114,7 +114,7 @@ func Definition() lifecycle.Definition[Model] {
 		Timeouts: lifecycle.Timeouts{Create: readyTimeout, Update: readyTimeout, Delete: deleteTimeout},
 		Replace:  []path.Path{selectorPath},
 		Pods:     selector,
-		Scalers:  []kube.Kind{kube.HorizontalPodAutoscaler},
+		Scalers:  []kube.Kind{kube.HorizontalPodAutoscaler, kube.ScaledObject},
 		Beside: []lifecycle.Look[Model]{
 			{Kind: kube.ReplicaSet, Selector: ofRevisions, Controlled: true},
 			{Kind: kube.EndpointSlice, Selector: ofEndpoints},

@@ -180,21 +180,34 @@ func (r *Route) address() types.String {
 
 // needs lists what a planned service asks for and not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
-	return append(needsGroups(ctx, plan), needsRoute(ctx, plan)...)
+	return append(needsGroups(ctx, plan), needsDoors(ctx, plan)...)
 }
 
-func needsRoute(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
-	var route types.Object
-	if plan.GetAttribute(ctx, routePath, &route).HasError() || route.IsNull() || route.IsUnknown() {
-		return nil
+// needsDoors are what the route and the autoscaler need.
+func needsDoors(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	has := func(at path.Path) bool {
+		var o types.Object
+		return !plan.GetAttribute(ctx, at, &o).HasError() && diags.Given(o)
 	}
-	return []lifecycle.Need{{Kind: kube.HTTPRoute, Missing: diags.Message{
-		Summary:  "This cluster has no Gateway API",
-		Happened: "route makes an HTTPRoute of gateway.networking.k8s.io/v1, which the cluster does not serve.",
-		Do: "Install the Gateway API and an implementation of it, such as Envoy Gateway, Istio or Cilium: " +
-			"kubectl apply -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/standard-install.yaml\nOr use ingress, or a Service of type LoadBalancer.",
-		At: routePath,
-	}}}
+	var out []lifecycle.Need
+	if has(routePath) {
+		out = append(out, lifecycle.Need{Kind: kube.HTTPRoute, Missing: diags.Message{
+			Summary:  "This cluster has no Gateway API",
+			Happened: "route makes an HTTPRoute of gateway.networking.k8s.io/v1, which the cluster does not serve.",
+			Do: "Install the Gateway API and an implementation of it, such as Envoy Gateway, Istio or Cilium: " +
+				"kubectl apply -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/standard-install.yaml\nOr use ingress, or a Service of type LoadBalancer.",
+			At: routePath,
+		}})
+	}
+	if at := scalingPath.AtName("keda"); has(scalingPath) && has(at) {
+		out = append(out, lifecycle.Need{Kind: kube.ScaledObject, Missing: diags.Message{
+			Summary:  "This cluster has no KEDA",
+			Happened: "autoscaling.keda makes a ScaledObject of keda.sh/v1alpha1, which the cluster does not serve.",
+			Do:       "Install KEDA: helm install keda keda --repo https://kedacore.github.io/charts --namespace keda --create-namespace\nOr use autoscaling without keda.",
+			At:       at,
+		}})
+	}
+	return out
 }
 
 // routeTrouble is why the Gateway does not lead to the service, as its reason and a

@@ -60,7 +60,9 @@ func target(m *Model) autoscaling.Target {
 // satellites are those that are asked for.
 func satellites(m *Model) []runtime.ApplyConfiguration {
 	var out []runtime.ApplyConfiguration
-	if m.Autoscaling != nil {
+	if o := m.Autoscaling.ScaledObject(target(m)); o != nil {
+		out = append(out, o)
+	} else if m.Autoscaling != nil {
 		out = append(out, m.Autoscaling.Apply(target(m)))
 	}
 	if m.Budget != nil {
@@ -99,10 +101,17 @@ func adoptSatellites(m *Model, live kube.Live, prior *Model) diag.Diagnostics {
 	if err != nil {
 		return diag.Diagnostics{unreadable(kube.HorizontalPodAutoscaler.Kind, err)}
 	}
+	keda, err := kube.Typed[crd.ScaledObject](live, kube.ScaledObject.Kind)
+	if err != nil {
+		return diag.Diagnostics{unreadable(kube.ScaledObject.Kind, err)}
+	}
 	if prior != nil {
 		m.Autoscaling = prior.Autoscaling
 	}
-	if prior == nil && scaler != nil || prior != nil && prior.Autoscaling != nil {
+	switch byKeda := m.Autoscaling != nil && m.Autoscaling.Keda != nil; {
+	case byKeda || prior == nil && keda != nil:
+		m.Autoscaling = autoscaling.AdoptScaledObject(keda, target(m), m.Autoscaling)
+	case m.Autoscaling != nil || prior == nil && scaler != nil:
 		m.Autoscaling = autoscaling.Adopt(scaler, target(m), m.Autoscaling)
 	}
 	if m.Autoscaling != nil {
@@ -164,6 +173,11 @@ func satelliteOf(d *appsv1.Deployment, k kube.Kind, all []*kube.Object) *kube.Ob
 			if err == nil && h != nil && autoscaling.Scales(h, autoscaling.Target{Kind: kindOf(d).GVK(), Namespace: d.Namespace, Name: d.Name}) {
 				return o
 			}
+		case kube.ScaledObject:
+			k, err := kube.Typed[crd.ScaledObject](kube.Live{"": o}, "")
+			if err == nil && autoscaling.ScaledBy(k, autoscaling.Target{Kind: kube.Deployment.GVK(), Namespace: d.Namespace, Name: d.Name}) {
+				return o
+			}
 		case kube.PodDisruptionBudget:
 			b, err := kube.Typed[policyv1.PodDisruptionBudget](kube.Live{"": o}, "")
 			if err == nil && b != nil && b.Spec.Selector != nil && len(b.Spec.Selector.MatchLabels) > 0 && len(b.Spec.Selector.MatchExpressions) == 0 &&
@@ -182,6 +196,9 @@ func satelliteOf(d *appsv1.Deployment, k kube.Kind, all []*kube.Object) *kube.Ob
 // scalingTrouble is why the autoscaler does nothing, as a clause; "" when it works
 // or has not said anything yet.
 func scalingTrouble(live kube.Live) string {
+	if o := live[kube.ScaledObject.Kind]; o != nil {
+		return kedaTrouble(o)
+	}
 	h, err := kube.Typed[autoscalingv2.HorizontalPodAutoscaler](live, kube.HorizontalPodAutoscaler.Kind)
 	if err != nil || h == nil {
 		return ""
@@ -190,6 +207,19 @@ func scalingTrouble(live kube.Live) string {
 		broken := c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive
 		if broken && c.Status == corev1.ConditionFalse && c.Reason != "ScalingDisabled" && c.Reason != "ScaledToZero" {
 			return ". The autoscaler cannot work: " + c.Message
+		}
+	}
+	return ""
+}
+
+// kedaTrouble is why KEDA does not scale, likewise.
+func kedaTrouble(o *kube.Object) string {
+	conditions, _ := kube.At(o.Object, "status", "conditions")
+	list, _ := conditions.([]any)
+	for _, e := range list {
+		if c, _ := e.(map[string]any); c["type"] == "Ready" && c["status"] == "False" {
+			said, _ := c["message"].(string)
+			return ". KEDA cannot scale it: " + said
 		}
 	}
 	return ""

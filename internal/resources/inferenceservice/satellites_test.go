@@ -112,6 +112,24 @@ func TestRouteWithoutGatewayAPI(t *testing.T) {
 	}
 }
 
+func TestKedaWithoutKEDA(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	api.Before = func(r fakeapi.Request) error {
+		if strings.HasPrefix(r.Path, "/apis/keda.sh/") {
+			return apierrors.NewNotFound(schema.GroupResource{}, "")
+		}
+		return nil
+	}
+	core, _ := start(t, api, &testkit.Process{})
+	if out := core.Plan(ctx, serviceWith(attributes{"autoscaling": kedaBy(attributes{"max_replicas": 3})})); !strings.Contains(out.Errors(), "This cluster has no KEDA") {
+		t.Errorf("the plan says: %s", out.Errors())
+	}
+	if out := core.Plan(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 3}})); out.Errors() != "" {
+		t.Errorf("the plan without it says: %s", out.Errors())
+	}
+}
+
 // What cannot work together is refused, and what will surprise is said, at plan.
 func TestSatellitesAtPlan(t *testing.T) {
 	t.Parallel()
@@ -128,13 +146,20 @@ func TestSatellitesAtPlan(t *testing.T) {
 		"an external metric of nothing": {
 			scaling(attributes{"max_replicas": 3, "external_metrics": attributes{"queue": attributes{}}}), "needs average_value or value", "",
 		},
-		"two budgets":          {attributes{"disruption_budget": attributes{"min_available": "1", "max_unavailable": "1"}}, "and not both", ""},
-		"no budget":            {attributes{"disruption_budget": attributes{}}, "needs min_available or max_unavailable", ""},
-		"a budget of nothing":  {attributes{"replicas": 2, "disruption_budget": attributes{"min_available": "2"}}, "", "lets no pod go"},
-		"a budget with room":   {attributes{"replicas": 3, "disruption_budget": attributes{"min_available": "2"}}, "", ""},
-		"two doors":            {attributes{"ingress": attributes{}, "route": attributes{"gateway": "g"}}, "two ways to the same service", ""},
-		"a door to no Service": {attributes{"ingress": attributes{}, "service": attributes{"enabled": false}}, "ingress needs the Service", ""},
-		"put back what passes": {attributes{"on_failure": "keep", "on_failed_rollout": "rollback"}, "cannot put back", ""},
+		"KEDA without most":      {scaling(kedaBy(nil)), "keda needs max_replicas", ""},
+		"KEDA with less":         {scaling(kedaBy(attributes{"min_replicas": 4, "max_replicas": 3})), "min_replicas is 4 and max_replicas 3", ""},
+		"KEDA idle with as many": {scaling(kedaBy(attributes{"max_replicas": 3, "idle_replicas": 0})), "idle_replicas must be less than min_replicas", ""},
+		"KEDA and another":       {scaling(attributes{"keda": kedaBy(attributes{"max_replicas": 3})["keda"], "cpu_percent": 80}), "keda takes the place of autoscaling.cpu_percent", ""},
+		"KEDA and replicas":      {attributes{"replicas": 2, "autoscaling": kedaBy(attributes{"max_replicas": 3})}, "would fight over the number of pods", ""},
+		"a secret in a trigger":  {scaling(kedaBy(attributes{"max_replicas": 3, "triggers": []any{attributes{"type": "redis", "metadata": attributes{"password": "x"}}}})), "metadata.password would put a secret into the state", ""},
+		"its name in a trigger":  {scaling(kedaBy(attributes{"max_replicas": 3, "triggers": []any{attributes{"type": "redis", "metadata": attributes{"passwordFromEnv": "REDIS_PASSWORD"}}}})), "", ""},
+		"two budgets":            {attributes{"disruption_budget": attributes{"min_available": "1", "max_unavailable": "1"}}, "and not both", ""},
+		"no budget":              {attributes{"disruption_budget": attributes{}}, "needs min_available or max_unavailable", ""},
+		"a budget of nothing":    {attributes{"replicas": 2, "disruption_budget": attributes{"min_available": "2"}}, "", "lets no pod go"},
+		"a budget with room":     {attributes{"replicas": 3, "disruption_budget": attributes{"min_available": "2"}}, "", ""},
+		"two doors":              {attributes{"ingress": attributes{}, "route": attributes{"gateway": "g"}}, "two ways to the same service", ""},
+		"a door to no Service":   {attributes{"ingress": attributes{}, "service": attributes{"enabled": false}}, "ingress needs the Service", ""},
+		"put back what passes":   {attributes{"on_failure": "keep", "on_failed_rollout": "rollback"}, "cannot put back", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := core.Validate(t.Context(), serviceWith(c.with)).Errors(); c.error == "" && got != "" || !strings.Contains(got, c.error) {
