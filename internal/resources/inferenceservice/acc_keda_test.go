@@ -99,7 +99,7 @@ func TestAccKeda(t *testing.T) {
 		resource.TestStep{ // somebody has changed a trigger, and another image comes
 			PreConfig: func() {
 				patch := []byte(`[{"op":"replace","path":"/spec/triggers/0/metadata/threshold","value":"50"}]`)
-				if _, err := s.scaled().Patch(t.Context(), "api", types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: "terraform-provider-mlk"}); err != nil {
+				if _, err := s.scaled().Patch(t.Context(), "api", types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
 					t.Fatal(err)
 				}
 			},

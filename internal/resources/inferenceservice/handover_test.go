@@ -52,7 +52,7 @@ func TestHandoverKilledAnywhere(t *testing.T) { // pain 20
 	free := serviceWith(nil)
 	for name, c := range map[string]struct{ from, to attributes }{ //nolint:paralleltest // whether there is a next request is known after this one
 		"on": {fixed, scaled}, "off": {scaled, fixed}, "off to nobody": {scaled, free}, "to nobody": {fixed, free},
-		"on by KEDA": {fixed, byKeda}, "off by KEDA": {byKeda, fixed}, "to KEDA": {scaled, byKeda},
+		"off by KEDA": {byKeda, fixed}, "to KEDA": {scaled, byKeda},
 	} {
 		for _, back := range []bool{false, true} {
 			const most = 30

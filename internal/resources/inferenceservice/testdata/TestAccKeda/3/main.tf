@@ -5,6 +5,7 @@ variable "namespace" {
 resource "mlk_inference_service" "api" {
   name            = "api"
   namespace       = var.namespace
+  force_conflicts = true
   image           = "model:2"
   pod_annotations = { "mlk.dev/simulate" = "run" }
   ports           = { http = { port = 8080 } }
