@@ -450,8 +450,6 @@ func unchangeable(o sent, m mutation) string {
 		return "a volume without a source is an empty directory"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
-	case m.removed && o.kind == "HTTPRoute" && strings.HasSuffix(m.at.String(), ".weight"):
-		return "a share of a route that is gone is filled in as 1"
 	case m.removed && followsLimits(o.object, m.at):
 		return "a pod whose request is gone requests its limit"
 	}
