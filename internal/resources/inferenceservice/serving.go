@@ -2,6 +2,7 @@ package inferenceservice
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -69,7 +70,7 @@ func heard(seen lifecycle.Seen) bool {
 		conditions, _ := parent["conditions"].([]any)
 		for _, e := range conditions {
 			c, _ := e.(map[string]any)
-			if at, said := c["observedGeneration"].(int64); said && at < o.GetGeneration() {
+			if at, said := c["observedGeneration"]; said && fmt.Sprint(at) != strconv.FormatInt(o.GetGeneration(), 10) {
 				return false
 			}
 		}
