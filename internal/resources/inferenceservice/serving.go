@@ -2,7 +2,6 @@ package inferenceservice
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -63,6 +62,7 @@ func heard(seen lifecycle.Seen) bool {
 			return true
 		}
 	}
+	generation, _ := kube.At(o.Object, "metadata", "generation")
 	parents, _ := kube.At(o.Object, "status", "parents")
 	list, _ := parents.([]any)
 	for _, p := range list {
@@ -70,7 +70,7 @@ func heard(seen lifecycle.Seen) bool {
 		conditions, _ := parent["conditions"].([]any)
 		for _, e := range conditions {
 			c, _ := e.(map[string]any)
-			if at, said := c["observedGeneration"]; said && fmt.Sprint(at) != strconv.FormatInt(o.GetGeneration(), 10) {
+			if at, said := c["observedGeneration"]; said && fmt.Sprint(at) != fmt.Sprint(generation) {
 				return false
 			}
 		}
