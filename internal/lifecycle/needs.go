@@ -83,7 +83,7 @@ func (p *planner[M, P]) needs() {
 func (p *planner[M, P]) needsObject(ctx context.Context, client *kube.Client, n Need) {
 	live, err := client.Get(ctx, n.Object)
 	if err != nil {
-		tflog.Info(p.ctx, "the cluster does not say whether an object exists", map[string]any{"object": n.Object.String(), "error": err.Error()})
+		tflog.Info(ctx, "the cluster does not say whether an object exists", map[string]any{"object": n.Object.String(), "error": err.Error()})
 		return
 	}
 	if live != nil {
