@@ -25,8 +25,11 @@ func (m *Model) workerMade(leader *podspec.Model) string {
 		name string
 		has  bool
 	}{
-		{"metrics", len(m.unscraped(leader.PodAnnotations)) < len(leader.PodAnnotations)}, {"ports", len(leader.Ports) > 0}, {"startup_probe", leader.StartupProbe != nil},
-		{"liveness_probe", leader.LivenessProbe != nil}, {"readiness_probe", leader.ReadinessProbe != nil},
+		{"metrics", len(m.unscraped(leader.PodAnnotations)) < len(leader.PodAnnotations)},
+		{"ports", len(leader.Ports) > 0},
+		{"startup_probe", leader.StartupProbe != nil},
+		{"liveness_probe", leader.LivenessProbe != nil},
+		{"readiness_probe", leader.ReadinessProbe != nil},
 	} {
 		if p.has {
 			without = append(without, p.name)

@@ -118,7 +118,8 @@ func TestMultiNodeReady(t *testing.T) {
 		"below its least":   {"autoscaling: {min_replicas: 3, max_replicas: 4, cpu_percent: 80},", "replicas: 2,", available, nil, "Progressing: The autoscaler has not raised the number of groups from 2 to its least yet, 3"},
 		"a partition keeps others": {
 			"", "replicas: 2,", strings.Replace(available, "updatedReplicas: 2", "updatedReplicas: 1", 1),
-			[]corev1.Pod{member(now, "1/0", "b", true, time.Minute), member(now, "1/1", "b", true, time.Minute)}, "Ready: 2 of 2 groups of 2 pods are ready",
+			[]corev1.Pod{member(now, "1/0", "b", true, time.Minute), member(now, "1/1", "b", true, time.Minute)},
+			"Ready: 2 of 2 groups of 2 pods are ready",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
