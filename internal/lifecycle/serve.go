@@ -33,19 +33,20 @@ type Provider interface {
 // schema-level defaults, plan modifiers or write-only attributes; a test sees
 // to that.
 func Serve(p Provider) tfprotov6.ProviderServer {
-	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), provider: p, planners: map[string]rawPlanner{}}
+	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), provider: p, planners: map[string]rawPlanner{}, settled: map[string]Settled{}}
 	ctx := context.Background()
 	var meta provider.MetadataResponse
 	p.Metadata(ctx, provider.MetadataRequest{}, &meta)
 	for _, create := range p.Resources(ctx) {
 		r := create()
-		raw, ok := r.(rawPlanner)
-		if !ok {
-			continue
-		}
 		var named resource.MetadataResponse
 		r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: meta.TypeName}, &named)
-		s.planners[named.TypeName] = raw
+		if raw, ok := r.(rawPlanner); ok {
+			s.planners[named.TypeName] = raw
+		}
+		if quick, ok := r.(Settled); ok {
+			s.settled[named.TypeName] = quick
+		}
 	}
 	return s
 }
@@ -54,7 +55,39 @@ type server struct {
 	tfprotov6.ProviderServer
 	provider Provider
 	planners map[string]rawPlanner
+	settled  map[string]Settled
 	brake    brake
+}
+
+// Settled is a resource whose private state tells whether a plan without a change in
+// the configuration has anything to do, and whose destroy needs no plan. Then a state
+// that lists thousands of things need not be decoded, which the framework does many
+// times over.
+type Settled interface {
+	Settled(private []byte) bool
+}
+
+// unplanned is the plan of a resource that is settled, or is to be destroyed; nil
+// where it must be planned.
+func (s *server) unplanned(req *tfprotov6.PlanResourceChangeRequest) *tfprotov6.PlanResourceChangeResponse {
+	r := s.settled[req.TypeName]
+	if r == nil || isNull(req.PriorState) {
+		return nil
+	}
+	same := bytes.Equal(req.PriorState.MsgPack, req.ProposedNewState.MsgPack) && len(req.PriorState.MsgPack) > 0
+	if !isNull(req.ProposedNewState) && (!same || !r.Settled(req.PriorPrivate)) {
+		return nil
+	}
+	return &tfprotov6.PlanResourceChangeResponse{PlannedState: req.ProposedNewState, PlannedPrivate: req.PriorPrivate, PlannedIdentity: req.PriorIdentity}
+}
+
+// isNull reports whether a value on the wire is null.
+func isNull(v *tfprotov6.DynamicValue) bool {
+	if v == nil {
+		return true
+	}
+	null, err := v.IsNull()
+	return err == nil && null
 }
 
 // rawPlanner plans and reads on the wire's values.
@@ -72,6 +105,11 @@ type rawPlanner interface {
 // unknown the framework's server answers: it knows about deferral.
 func (s *server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
 	p, data := s.planners[req.TypeName], s.provider.Configured()
+	if data != nil && data.Unknown == "" {
+		if resp := s.unplanned(req); resp != nil {
+			return resp, nil
+		}
+	}
 	if p == nil || data == nil || data.Unknown != "" {
 		return s.ProviderServer.PlanResourceChange(ctx, req)
 	}

@@ -15,6 +15,7 @@ package narrow
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -87,12 +88,27 @@ func narrowSchema(s *tfprotov6.Schema) (*tfprotov6.Schema, map[string]*part) {
 	if s.Block == nil {
 		return s, nil
 	}
+	if slices.ContainsFunc(s.Block.Attributes, gathers) {
+		return s, nil
+	}
 	attributes, parts := narrowAttributes(s.Block.Attributes)
 	block := *s.Block
 	block.Attributes = attributes
 	out := *s
 	out.Block = &block
 	return &out, parts
+}
+
+// gathers reports whether an attribute shows objects that the provider has found, a
+// thousand nodes for instance. The state of such a resource travels as it is: to turn
+// it into another form is to decode it, each time.
+func gathers(a *tfprotov6.SchemaAttribute) bool {
+	m, ok := a.Type.(tftypes.Map)
+	if !ok || !a.Computed {
+		return false
+	}
+	_, objects := m.ElementType.(tftypes.Object)
+	return objects
 }
 
 func narrowAttributes(in []*tfprotov6.SchemaAttribute) ([]*tfprotov6.SchemaAttribute, map[string]*part) {

@@ -201,3 +201,15 @@ func (i *inner) UpgradeResourceState(_ context.Context, req *tfprotov6.UpgradeRe
 	d, err := tfprotov6.NewDynamicValue(typ, v)
 	return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &d}, err
 }
+
+// What shows thousands of objects travels as it is, however large the rest is.
+func TestGathering(t *testing.T) {
+	t.Parallel()
+	s := testSchema()
+	s.Block.Attributes = append(s.Block.Attributes, &tfprotov6.SchemaAttribute{
+		Name: "nodes", Computed: true, Type: tftypes.Map{ElementType: tftypes.Object{AttributeTypes: map[string]tftypes.Type{"ready": tftypes.Bool}}},
+	})
+	if out, parts := narrowSchema(s); out != s || len(parts) > 0 {
+		t.Errorf("it is narrowed: %v", parts)
+	}
+}

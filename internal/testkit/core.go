@@ -165,8 +165,13 @@ func (c *Core) plan(ctx context.Context, config map[string]any, prior tftypes.Va
 	if config != nil {
 		conf = c.must(Value(typ, config))
 	}
+	was, proposed := c.dynamic(prior), c.proposed(prior, conf)
+	next := was // Terraform encodes the same as the same
+	if !proposed.Equal(prior) {
+		next = c.dynamic(proposed)
+	}
 	resp, err := c.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{
-		TypeName: c.typ, PriorState: c.dynamic(prior), ProposedNewState: c.dynamic(c.proposed(prior, conf)),
+		TypeName: c.typ, PriorState: was, ProposedNewState: next,
 		Config: c.dynamic(conf), PriorPrivate: c.Private, PriorIdentity: c.Identity,
 	})
 	if err != nil {

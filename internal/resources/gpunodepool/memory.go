@@ -22,6 +22,8 @@ type memory struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Pending is set while a wait has not succeeded.
 	Pending bool `json:"pending,omitempty"`
+	// Settled is set while no node has to be written and nothing is waited for.
+	Settled bool `json:"settled,omitempty"`
 	// Imported is set until the first write after an import.
 	Imported bool `json:"imported,omitempty"`
 }
@@ -39,6 +41,18 @@ func recall(ctx context.Context, p interface {
 		return memory{}, ds // written by hand: as if it had been lost
 	}
 	return m, ds
+}
+
+// Settled reports whether a plan that changes no attribute has nothing to do.
+func (p *Pool) Settled(private []byte) bool {
+	var keys map[string][]byte
+	var m memory
+	return json.Unmarshal(private, &keys) == nil && json.Unmarshal(keys[memoryKey], &m) == nil && m.Settled && !m.Pending
+}
+
+// settle notes whether all nodes that match are members.
+func (m *memory) settle(of *Model) {
+	m.Settled = of.onDemand() || list(names(of.Nodes)).Equal(of.Members)
 }
 
 func (m memory) store(ctx context.Context, p interface {

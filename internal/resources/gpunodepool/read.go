@@ -62,6 +62,7 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 		case !exists:
 			resp.State.RemoveResource(ctx)
 		default:
+			mem.settle(&m)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 			resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 		}
@@ -78,6 +79,7 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 	if verdict.Outcome == wait.Done {
 		mem.Pending = false
 	}
+	mem.settle(&m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 }

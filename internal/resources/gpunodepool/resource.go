@@ -68,6 +68,7 @@ var (
 	_ resource.ResourceWithImportState    = &Pool{}
 	_ resource.ResourceWithIdentity       = &Pool{}
 	_ resource.ResourceWithValidateConfig = &Pool{}
+	_ lifecycle.Settled                   = &Pool{}
 )
 
 // New returns the mlk_gpu_node_pool resource.

@@ -53,6 +53,7 @@ func (p *Pool) Create(ctx context.Context, req resource.CreateRequest, resp *res
 	defer cancel()
 	mem := memory{Claim: lifecycle.NewClaim()}
 	save := func() diag.Diagnostics {
+		mem.settle(&m)
 		ds := resp.State.Set(ctx, &m)
 		ds.Append(mem.store(ctx, resp.Private)...)
 		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
@@ -101,6 +102,7 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	save := func() diag.Diagnostics {
+		mem.settle(&m)
 		ds := resp.State.Set(ctx, &m)
 		ds.Append(mem.store(ctx, resp.Private)...)
 		return append(ds, identify(ctx, m.Name.ValueString(), resp.Identity)...)
