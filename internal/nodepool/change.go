@@ -57,7 +57,7 @@ func (w Wanted) Enter(n *corev1.Node, m Mark) (Change, error) {
 	old, _ := RecordOf(n, w.Pool)
 	now := Record{
 		Claim: m.Claim, Recorded: m.Recorded || old.Recorded && old.Claim == m.Claim,
-		Taints: w.taints(), Cordon: w.Cordon, Values: map[string]string{},
+		Taints: w.taints(), Cordon: w.Cordon, Values: map[string]string{}, Plugin: w.Plugin,
 	}
 	if len(now.Taints) == 0 {
 		now.Taints = nil
@@ -177,8 +177,17 @@ func (w Wanted) labelValues(n *corev1.Node, old Record, now *Record, next *state
 		}
 	}
 	for changes, says := range w.Stale {
-		if _, there := n.Labels[says]; there && n.Labels[changes] != w.Labels[changes] {
+		was, there := n.Labels[says]
+		before, removed := old.Stale[says]
+		removed = removed && before.Of == n.Labels[changes]
+		switch same := n.Labels[changes] == w.Labels[changes]; {
+		case same && removed && !there:
+			next.labels[says] = before.Was // the change was never made
+		case !same && there:
 			next.labels[says] = nil
+			now.Stale = map[string]Removed{says: {Of: n.Labels[changes], Was: was}}
+		case !same && removed:
+			now.Stale = map[string]Removed{says: before}
 		}
 	}
 	if len(now.Values) == 0 {

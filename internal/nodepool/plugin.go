@@ -70,6 +70,34 @@ func (p Plugin) Text() string {
 	return string(raw)
 }
 
+// ParsePlugin reads a configuration that Text has written; not ok for another.
+func ParsePlugin(text string) (Plugin, bool) {
+	var file struct {
+		Flags struct {
+			MIGStrategy string `json:"migStrategy"`
+		} `json:"flags"`
+		Sharing map[string]struct {
+			Rename      bool `json:"renameByDefault"`
+			FailGreater bool `json:"failRequestsGreaterThanOne"`
+			Resources   []struct {
+				Name     string `json:"name"`
+				Replicas int64  `json:"replicas"`
+			} `json:"resources"`
+		} `json:"sharing"`
+	}
+	if yaml.Unmarshal([]byte(text), &file) != nil {
+		return Plugin{}, false
+	}
+	p := Plugin{MIGStrategy: file.Flags.MIGStrategy}
+	for name, how := range map[string]string{"timeSlicing": TimeSlicing, "mps": MPS} {
+		if s, ok := file.Sharing[name]; ok && len(s.Resources) == 1 {
+			p.Sharing, p.Rename, p.FailGreater = how, s.Rename, s.FailGreater
+			p.Resource, p.Replicas = s.Resources[0].Name, s.Resources[0].Replicas
+		}
+	}
+	return p, !p.Nothing() && p.Text() == text
+}
+
 // Key is the name of the configuration, which is the value of a label. It differs
 // where the configuration does: a node gets another one by another label, at once,
 // and not when a changed file has found its way to it.
@@ -77,6 +105,9 @@ func (p Plugin) Key(pool string) string {
 	sum := sha256.Sum256([]byte(p.Text()))
 	const short = 2
 	key := pool + "-" + hex.EncodeToString(sum[:short])
+	if p.Rename {
+		key += "-shared"
+	}
 	switch p.Sharing {
 	case TimeSlicing:
 		return fmt.Sprintf("%s-ts-%d", key, p.Replicas)

@@ -30,6 +30,20 @@ type Record struct {
 	Found    []Taint           `json:"found,omitempty"`
 	Cordoned bool              `json:"cordoned,omitempty"`
 	Values   map[string]string `json:"values,omitempty"`
+	// Stale are labels that were removed because what they are about was about to
+	// change, by their keys. A process that dies before the change has taken away what
+	// is still true, and nobody writes it again.
+	Stale map[string]Removed `json:"stale,omitempty"`
+	// Plugin is the ConfigMap, namespace/name, that has the configuration which the
+	// node's device plugin is to run with.
+	Plugin string `json:"plugin,omitempty"`
+}
+
+// Removed is a label that was removed.
+type Removed struct {
+	// Of is the value of the label that it is about, Was its own.
+	Of  string `json:"of"`
+	Was string `json:"was"`
 }
 
 // RecordOf reads the note of a pool on a node; not ok when there is none. One

@@ -78,6 +78,9 @@ type Wanted struct {
 	// Stale are labels by the label whose change makes what they say untrue: they
 	// are removed with it, so that whoever writes them is waited for.
 	Stale map[string]string
+	// Plugin is the ConfigMap of the device plugin's configuration, namespace/name; ""
+	// without one.
+	Plugin string
 }
 
 // Membership is the label that nodes of a pool bear.
@@ -129,6 +132,12 @@ func (w Wanted) Complete(n *corev1.Node) bool {
 	for _, t := range w.Taints {
 		if !slices.Contains(live, t) {
 			return false
+		}
+	}
+	for changes, says := range w.Stale {
+		was, removed := r.Stale[says]
+		if _, there := n.Labels[says]; removed && !there && was.Of == n.Labels[changes] && was.Of == w.Labels[changes] {
+			return false // taken away for a change that was never made: see Enter
 		}
 	}
 	return w.Cordon == nil || *w.Cordon == n.Spec.Unschedulable

@@ -36,7 +36,7 @@ func TestAccCluster(t *testing.T) {
 	is := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.mlk_cluster.this", tfjsonpath.New(attribute), want)
 	}
-	// The local cluster's scheduler and controller manager hold no leases, kind's do.
+	// Those of a managed cluster are not to be seen; the local cluster's and kind's are.
 	controllers := map[string]knownvalue.Check{}
 	alive := knownvalue.ObjectPartial(map[string]knownvalue.Check{"alive": knownvalue.Bool(true), "holder": knownvalue.NotNull()})
 	for _, name := range []string{"kube-scheduler", "kube-controller-manager"} {

@@ -300,11 +300,11 @@ func TestAccWait(t *testing.T) {
 	)
 }
 
-// TestAccDivide: a MIG layout and time-slicing are applied and awaited, a layout
-// that the GPUs do not have is explained.
+// TestAccDivide: MIG layouts, time-slicing and MPS are applied and awaited, under the
+// GPUs' own name and another, a layout that the GPUs do not have is explained.
 func TestAccDivide(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "1", "2")
+	s := newSite(t, "1", "2", "3", "4")
 	offers := func(node string, want map[corev1.ResourceName]int64) resource.TestCheckFunc {
 		return func(*terraform.State) error {
 			n := s.node(node)
@@ -316,8 +316,8 @@ func TestAccDivide(t *testing.T) {
 			return nil
 		}
 	}
-	files := func() map[string]string {
-		maps, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).List(context.Background(), metav1.ListOptions{FieldSelector: "metadata.name=device-plugin-config"})
+	filesOf := func(name string) map[string]string {
+		maps, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).List(context.Background(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,6 +325,17 @@ func TestAccDivide(t *testing.T) {
 			return m.Data
 		}
 		return nil
+	}
+	files := func() map[string]string { return filesOf("device-plugin-config") }
+	told := func(node, strategy string, words ...string) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			labels := s.node(node).Labels
+			text := filesOf("other")[labels["nvidia.com/device-plugin.config"]]
+			if !testkit.Words(words...).MatchString(text) || labels["nvidia.com/gpu.sharing-strategy"] != strategy {
+				return fmt.Errorf("node %s shares by %q and was told\n%s", node, labels["nvidia.com/gpu.sharing-strategy"], text)
+			}
+			return nil
+		}
 	}
 	shares := func(n string) resource.TestCheckFunc {
 		return func(*terraform.State) error {
@@ -336,15 +347,15 @@ func TestAccDivide(t *testing.T) {
 		}
 	}
 	s.run(func() error {
-		for _, n := range []string{"1", "2"} {
+		for _, n := range []string{"1", "2", "3", "4"} {
 			for _, l := range []string{"nvidia.com/mig.config", "nvidia.com/device-plugin.config"} {
 				if v, ok := s.node(n).Labels[l]; ok {
 					return fmt.Errorf("%s is left on %s: %q", l, n, v)
 				}
 			}
 		}
-		if files() != nil {
-			return fmt.Errorf("the ConfigMap is left")
+		if files() != nil || filesOf("other") != nil {
+			return fmt.Errorf("a ConfigMap is left")
 		}
 		return nil
 	},
@@ -352,6 +363,9 @@ func TestAccDivide(t *testing.T) {
 			offers("1", map[corev1.ResourceName]int64{"nvidia.com/mig-3g.40gb": 16, "nvidia.com/gpu": 0}), offers("2", map[corev1.ResourceName]int64{"nvidia.com/gpu": 32}), shares("4"),
 			resource.TestCheckResourceAttr(address, "nodes."+s.name("1")+".resources.nvidia.com/mig-3g.40gb", "16"),
 			resource.TestCheckResourceAttr("mlk_gpu_node_pool.b", "totals.allocatable", "32"),
+			offers("3", map[corev1.ResourceName]int64{"nvidia.com/gpu": 16}), told("3", "mps", "sharing:", "mps:", "replicas: 2"),
+			offers("4", map[corev1.ResourceName]int64{"nvidia.com/gpu.shared": 32}),
+			told("4", "time-slicing", "migStrategy: mixed", "renameByDefault: true", "replicas: 4"),
 		)},
 		resource.TestStep{ExpectError: testkit.Words(`MIG layout "all-9g.99gb" failed on 1 node`, "NVIDIA-H100-80GB-HBM3", "nvidia-mig-manager")},
 		resource.TestStep{Check: resource.ComposeTestCheckFunc(

@@ -618,6 +618,12 @@ func TestUnknown(t *testing.T) {
 			t.Errorf("%s unknown cannot be planned: %s", n, out.Errors())
 		}
 	}
+	// What is not known may be null: then the label is set once.
+	for name, label := range map[string]string{"mig": "nvidia.com/mig.config", "sharing": "nvidia.com/device-plugin.config"} {
+		if out := r.Validate(t.Context(), declare(map[string]any{name: testkit.Unknown{}, "labels": map[string]any{label: "x"}})); out.Errors() != "" {
+			t.Errorf("%s unknown beside its label is invalid: %s", name, out.Errors())
+		}
+	}
 	r.apply(declare(nil))
 	if out := r.Plan(t.Context(), declare(map[string]any{"labels": map[string]any{"tier": testkit.Unknown{}}})); out.Errors() != "" || !out.Changed {
 		t.Errorf("an unknown label plans %v, %s", out.Changed, out.Errors())
@@ -714,6 +720,71 @@ func TestMIG(t *testing.T) {
 	if out := r.Plan(t.Context(), mig("all-1g.10gb")); !strings.Contains(out.Errors(), "The GPUs of 1 node cannot be divided by MIG") {
 		t.Errorf("the plan says %q", out.Errors())
 	}
+}
+
+// TestMIGKilledAndReverted: a process that dies between the two writes of another
+// layout has taken away the state of the one in force; who goes back to that finds it
+// again, and waits for nothing.
+func TestMIGKilledAndReverted(t *testing.T) {
+	t.Parallel()
+	mig := func(config, limit string) map[string]any {
+		return declare(map[string]any{"mig": map[string]any{"config": config}, "timeouts": map[string]any{"create": limit, "update": limit}})
+	}
+	r := workspace(t, newAPI(t, "n1"), nil)
+	r.played("nvidia.com/mig.config", func(n string) { go r.operate(n, "success", 0) })
+	r.apply(mig("all-1g.10gb", "1m"))
+	r.stop()
+	r.api.After = nil
+	dying := continued(t, r)
+	r.api.Before = func(q fakeapi.Request) error {
+		if q.Method == http.MethodPatch && strings.Contains(string(q.Body), "all-9g.90gb") {
+			return fakeapi.Cut{}
+		}
+		return nil
+	}
+	if out := dying.Apply(t.Context(), mig("all-9g.90gb", "15s")); out.Errors() == "" {
+		t.Fatal("nothing died")
+	}
+	labels := r.api.Get("Node", "", "n1").GetLabels()
+	if _, there := labels["nvidia.com/mig.config.state"]; there || labels["nvidia.com/mig.config"] != "all-1g.10gb" {
+		t.Fatalf("after the first write the node has %v", labels)
+	}
+	r.api.Before = nil
+	back := continued(t, r)
+	back.Private = nil
+	back.refresh()
+	back.apply(mig("all-1g.10gb", "1m"))
+	back.settled(mig("all-1g.10gb", "1m"))
+	if got := r.api.Get("Node", "", "n1").GetLabels()["nvidia.com/mig.config.state"]; got != "success" {
+		t.Errorf("the state is %q", got)
+	}
+}
+
+// TestSharingIsImported: what the device plugin was told is read back from where the
+// nodes say that it is.
+func TestSharingIsImported(t *testing.T) {
+	t.Parallel()
+	r := workspace(t, newAPI(t, "n1"), nil)
+	r.edit("n1", "metadata|labels|nvidia.com/gpu.count", "8")
+	c := declare(map[string]any{
+		"sharing":              map[string]any{"strategy": "time-slicing", "replicas": 4, "rename": true, "fail_requests_greater_than_one": true},
+		"device_plugin_config": map[string]any{"namespace": "default", "name": "plugin"}, "timeouts": map[string]any{"create": "1m"},
+	})
+	r.played("device-plugin.config", func(n string) { go r.operate(n, "", 4) })
+	r.apply(c)
+	r.stop()
+	r.api.After = nil
+	other := workspace(t, r.api, nil)
+	if out := other.Import(t.Context(), "a/gpu=h100"); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	for _, n := range []string{"sharing", "device_plugin_config", "labels", "taints", "mig"} {
+		if diff := cmp.Diff(r.Attribute(n), other.Attribute(n)); diff != "" {
+			t.Errorf("%s is imported as (-was +is):\n%s", n, diff)
+		}
+	}
+	delete(c, "timeouts")
+	other.settled(c)
 }
 
 // TestSharing: the device plugin's configuration is written before a node refers to

@@ -95,6 +95,7 @@ func (l layout) ask(w nodepool.Wanted) nodepool.Wanted {
 	}
 	if l.key != "" {
 		add(nodepool.LabelPlugin, l.key)
+		w.Plugin = l.ref.Namespace + "/" + l.ref.Name
 	}
 	return w
 }
@@ -229,4 +230,57 @@ func (l layout) refused(pool string, err error) diag.Diagnostics {
 
 func migValue(config string) types.Object {
 	return types.ObjectValueMust(migTypes, map[string]attr.Value{"config": types.StringValue(config), "strategy": types.StringNull()})
+}
+
+// adoptPlugin reads what a pool's nodes say of the device plugin's configuration: where
+// it is, and from there what it is. Without either it stays unsaid.
+func (m *Model) adoptPlugin(ctx context.Context, client *kube.Client, nodes []*corev1.Node) error {
+	for _, n := range nodes {
+		r, _ := nodepool.RecordOf(n, m.Name.ValueString())
+		namespace, name, ok := strings.Cut(r.Plugin, "/")
+		if !ok {
+			continue
+		}
+		live, err := client.Get(ctx, kube.Ref{Kind: kube.ConfigMap, Namespace: namespace, Name: name})
+		if err != nil || live == nil {
+			return err
+		}
+		text, _ := kube.At(live.Object, "data", n.Labels[nodepool.LabelPlugin])
+		p, ok := nodepool.ParsePlugin(textOf(text))
+		if !ok {
+			return nil
+		}
+		m.say(p)
+		if namespace != defaultNamespace || name != defaultConfigMap {
+			m.PluginConfig = types.ObjectValueMust(pluginTypes, map[string]attr.Value{"namespace": types.StringValue(namespace), "name": types.StringValue(name)})
+		}
+		return nil
+	}
+	return nil
+}
+
+// say puts a configuration of the device plugin into the model, without defaults.
+func (m *Model) say(p nodepool.Plugin) {
+	if p.MIGStrategy != "" && !m.MIG.IsNull() {
+		inner := m.MIG.Attributes()
+		inner["strategy"] = types.StringValue(p.MIGStrategy)
+		m.MIG = types.ObjectValueMust(migTypes, inner)
+	}
+	if p.Sharing == "" {
+		return
+	}
+	yes := func(b bool) types.Bool {
+		if !b {
+			return types.BoolNull()
+		}
+		return types.BoolValue(true)
+	}
+	what := types.StringNull()
+	if p.Resource != defaultResource {
+		what = types.StringValue(p.Resource)
+	}
+	m.Sharing = types.ObjectValueMust(sharingTypes, map[string]attr.Value{
+		"strategy": types.StringValue(p.Sharing), "replicas": types.Int64Value(p.Replicas), "rename": yes(p.Rename),
+		"fail_requests_greater_than_one": yes(p.FailGreater), "resource": what,
+	})
 }

@@ -108,8 +108,13 @@ func pluginAttribute() schema.Attribute {
 
 // checkLayout checks what MIG and sharing say together.
 func (m *Model) checkLayout() (ds diag.Diagnostics) {
-	for _, k := range []string{gpu.LabelMIGConfig, nodepool.LabelPlugin} {
-		if _, ok := m.Labels.Elements()[k]; ok && (!m.MIG.IsNull() || !m.Sharing.IsNull()) {
+	said := func(o types.Object) bool { return !o.IsNull() && !o.IsUnknown() } // what is not known yet may be null
+	strategy := m.MIG.Attributes()["strategy"]
+	for k, by := range map[string]bool{
+		gpu.LabelMIGConfig:   said(m.MIG),
+		nodepool.LabelPlugin: said(m.Sharing) || said(m.MIG) && !strategy.IsNull() && !strategy.IsUnknown(),
+	} {
+		if _, ok := m.Labels.Elements()[k]; ok && by {
 			ds.Append(diags.Message{
 				Summary: fmt.Sprintf("%s is set twice", k), Happened: "mig and sharing set this label themselves, and wait for what it asks for.",
 				Do: "Remove it from labels.", At: path.Root("labels").AtMapKey(k),

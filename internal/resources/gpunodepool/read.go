@@ -118,6 +118,10 @@ func (p *Pool) ImportState(ctx context.Context, req resource.ImportStateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if err := m.adoptPlugin(ctx, client, nodes); err != nil {
+		resp.Diagnostics.Append(lifecycle.Refusal(title(name), kube.Ref{Kind: kube.ConfigMap}, "read", err, "Nothing was imported.")...)
+		return
+	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 	resp.Diagnostics.Append(mem.store(ctx, resp.Private)...)
 	resp.Diagnostics.Append(identify(ctx, name, resp.Identity)...)

@@ -146,16 +146,28 @@ func (p Plan) WriteKeys(cluster, adminKubeconfig string) error {
 	return p.writeSchedulerConfig()
 }
 
+// There is nobody to elect, but leases are what people see of a control plane's health.
+// Whoever cannot renew one ends, so there is time for it: machines that compile beside
+// the cluster let it starve.
+const (
+	leaseDuration = "5m"
+	renewDeadline = "4m"
+	retryPeriod   = "2s"
+)
+
 func (p Plan) writeSchedulerConfig() error {
 	text := fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 leaderElection:
-  leaderElect: false
+  leaderElect: true
+  leaseDuration: %s
+  renewDeadline: %s
+  retryPeriod: %s
 clientConnection:
   kubeconfig: %q
   qps: %d
   burst: %d
-`, p.kubeconfig(Scheduler), clientQPS, clientBurst)
+`, leaseDuration, renewDeadline, retryPeriod, p.kubeconfig(Scheduler), clientQPS, clientBurst)
 	if err := os.WriteFile(p.file("scheduler.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the scheduler's configuration: %w", err)
 	}
@@ -226,7 +238,10 @@ func (p Plan) controllerManager() []string {
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--secure-port=0",
-		"--leader-elect=false",
+		"--leader-elect=true",
+		"--leader-elect-lease-duration=" + leaseDuration,
+		"--leader-elect-renew-deadline=" + renewDeadline,
+		"--leader-elect-retry-period=" + retryPeriod,
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + p.file("pki", "service-account.key"),
 		"--root-ca-file=" + p.AuthorityFile(),
