@@ -84,9 +84,18 @@ func labelPath(key string) fieldpath.Path {
 
 // LabelOwners returns who owns a label of an object, by field manager.
 func LabelOwners(entries []metav1.ManagedFieldsEntry, key string) []string {
+	return ownersOf(entries, labelPath(key))
+}
+
+// FieldOwners returns who owns a field of an object, by field manager.
+func FieldOwners(entries []metav1.ManagedFieldsEntry, at ...string) []string {
+	return ownersOf(entries, fieldPath(at))
+}
+
+func ownersOf(entries []metav1.ManagedFieldsEntry, at fieldpath.Path) []string {
 	var out []string
 	for _, m := range entries {
-		if s := fieldSet(m); s != nil && s.Has(labelPath(key)) && !slices.Contains(out, m.Manager) {
+		if s := fieldSet(m); s != nil && s.Has(at) && !slices.Contains(out, m.Manager) {
 			out = append(out, m.Manager)
 		}
 	}

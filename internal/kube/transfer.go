@@ -108,6 +108,20 @@ func LeaveReplicas(k Kind, wanted, live *Object) ([]byte, error) {
 	return nil, nil
 }
 
+// Disown returns the JSON patch after which a field manager owns nothing of a live
+// object any more: what it had set stays. Nil when it owns nothing. The patch carries
+// the resource version.
+func Disown(live *Object, manager string) ([]byte, error) {
+	rest := slices.DeleteFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return m.Manager == manager })
+	if len(rest) == len(live.GetManagedFields()) || len(rest) == 0 { // the server takes an empty list for all of it
+		return nil, nil
+	}
+	return json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": rest},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
+	})
+}
+
 // scalerManager is the field manager of the autoscalers of Kubernetes.
 const scalerManager = "kube-controller-manager"
 

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/nodepool"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/laws"
@@ -47,6 +48,9 @@ func TestDesired(t *testing.T) {
 		labels := map[string]any{}
 		for k, v := range c.Labels {
 			labels[k] = v
+		}
+		if d := m.machines(); d != nil && m.apart() {
+			return []runtime.ApplyConfiguration{write{"of": d.ref(kube.Kind{Kind: kindMachines}).String(), "apply": map[string]any{"spec": map[string]any{"replicas": d.replicas}}, "fieldManager": nodepool.Manager(m.Name.ValueString())}}, nil
 		}
 		l := m.layout()
 		files := map[string]any{}

@@ -268,7 +268,6 @@ func (o *order) inherit(ctx context.Context, said, live *kube.Object) (*kube.Obj
 		if err == nil {
 			return now, nil
 		}
-		const tries = 5
 		if !apierrors.IsConflict(err) || try == tries {
 			return nil, err
 		}

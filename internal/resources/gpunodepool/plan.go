@@ -85,6 +85,7 @@ func (m *Model) follow(state *Model, pending bool) bool {
 		{m.Sharing, state.Sharing},
 		{m.PluginConfig, state.PluginConfig},
 		{m.Karpenter, state.Karpenter},
+		{m.ClusterAPI, state.ClusterAPI},
 		{m.MinNodes, state.MinNodes},
 		{m.MinGPUs, state.MinGPUs},
 		{m.ForceConflicts, state.ForceConflicts},
@@ -152,6 +153,12 @@ func (p *Pool) foresee(ctx context.Context, plan, state *Model, mem memory, resp
 	client, ds := p.client(ctx, plan.Name.ValueString(), &mem)
 	if ds.HasError() {
 		return // said when something is read or written
+	}
+	if d := plan.machines(); d != nil {
+		resp.Diagnostics.Append(d.foresee(ctx, client, plan.Name.ValueString(), plan.ForceConflicts.ValueBool())...)
+	}
+	if plan.apart() {
+		return
 	}
 	nodes, err := client.Nodes(ctx)
 	if err != nil {

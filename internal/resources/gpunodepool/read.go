@@ -75,6 +75,15 @@ func (p *Pool) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 		return
 	}
 	verdict := ready(&m, s.all())
+	if d := m.machines(); d != nil {
+		k, live, err := d.find(ctx, client)
+		if err != nil || k.Kind == "" {
+			resp.Diagnostics.Append(d.unread(title(m.Name.ValueString()), err)...)
+			return
+		}
+		m.seeMachines(live)
+		verdict = together(live, m.apart(), verdict)
+	}
 	m.see(s.all(), verdict, configured)
 	if verdict.Outcome == wait.Done {
 		mem.Pending = false
@@ -195,6 +204,7 @@ func adopted(ctx context.Context, client *kube.Client, name string, nodes []*cor
 	m := adoptNodePool(live)
 	m.Karpenter = withoutDefaults(m.Karpenter)
 	m.ID, m.Name, m.NodeSelector, m.NodeNames = types.StringValue(name), types.StringValue(name), types.MapNull(types.StringType), types.ListNull(types.StringType)
+	m.ClusterAPI = types.ObjectNull(machinesTypes)
 	m.MIG, m.Sharing, m.PluginConfig = types.ObjectNull(migTypes), types.ObjectNull(sharingTypes), types.ObjectNull(pluginTypes)
 	m.Timeouts = lifecycle.NoTimeouts()
 	m.show(live, string(live.GetUID()), nodes)
@@ -218,7 +228,7 @@ func adopt(name string, selector map[string]string, nodes []*corev1.Node) (*Mode
 	m := &Model{
 		ID: types.StringValue(name), Name: types.StringValue(name), NodeSelector: mapOf(selector), NodeNames: types.ListNull(types.StringType),
 		Labels: types.MapNull(types.StringType), Taints: types.ListNull(taintType), Timeouts: lifecycle.NoTimeouts(),
-		Karpenter: types.ObjectNull(karpenterTypes), Objects: lifecycle.Objects(nil, nil),
+		Karpenter: types.ObjectNull(karpenterTypes), ClusterAPI: types.ObjectNull(machinesTypes), Objects: lifecycle.Objects(nil, nil),
 		MIG: types.ObjectNull(migTypes), Sharing: types.ObjectNull(sharingTypes), PluginConfig: types.ObjectNull(pluginTypes),
 	}
 	var named []string

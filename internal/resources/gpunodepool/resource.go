@@ -36,6 +36,7 @@ type Model struct {
 	Sharing        types.Object   `tfsdk:"sharing"`
 	PluginConfig   types.Object   `tfsdk:"device_plugin_config"`
 	Karpenter      types.Object   `tfsdk:"karpenter"`
+	ClusterAPI     types.Object   `tfsdk:"cluster_api"`
 	MinNodes       types.Int64    `tfsdk:"min_nodes"`
 	MinGPUs        types.Int64    `tfsdk:"min_gpus"`
 	ForceConflicts types.Bool     `tfsdk:"force_conflicts"`

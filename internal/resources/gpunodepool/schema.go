@@ -98,6 +98,7 @@ func declared() map[string]schema.Attribute {
 		"sharing":              sharingAttribute(),
 		"device_plugin_config": pluginAttribute(),
 		"karpenter":            karpenterAttribute(),
+		"cluster_api":          machinesAttribute(),
 		"min_nodes": schema.Int64Attribute{
 			Optional:            true,
 			MarkdownDescription: "How many nodes of the pool have to be Ready before create and update return. Nodes that join meanwhile are taken in. Default: none is waited for. Changing it changes nothing on the cluster.",

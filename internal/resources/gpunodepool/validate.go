@@ -21,10 +21,10 @@ func (p *Pool) ValidateConfig(ctx context.Context, req resource.ValidateConfigRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if m.NodeSelector.IsNull() && m.NodeNames.IsNull() && m.Karpenter.IsNull() {
+	if m.NodeSelector.IsNull() && m.NodeNames.IsNull() && m.Karpenter.IsNull() && m.ClusterAPI.IsNull() {
 		resp.Diagnostics.Append(diags.Message{
 			Summary: "A GPU node pool needs node_selector, node_names or karpenter",
-			Do:      "Say which nodes belong to the pool: by their labels, for example { \"nvidia.com/gpu.present\" = \"true\" }, or by their names. Or have Karpenter make them.",
+			Do:      "Say which nodes belong to the pool: by their labels, for example { \"nvidia.com/gpu.present\" = \"true\" }, or by their names. Or have Karpenter make them (karpenter), or scale machines of Cluster API (cluster_api).",
 			At:      path.Root("node_selector"),
 		}.Error())
 	}
@@ -42,8 +42,9 @@ func (p *Pool) ValidateConfig(ctx context.Context, req resource.ValidateConfigRe
 	resp.Diagnostics.Append(m.checkTaints()...)
 	resp.Diagnostics.Append(m.checkLayout()...)
 	resp.Diagnostics.Append(m.checkKarpenter()...)
+	resp.Diagnostics.Append(m.checkMachines()...)
 	named := int64(len(m.NodeNames.Elements()))
-	if m.NodeSelector.IsNull() && !m.NodeNames.IsUnknown() && !m.NodeNames.IsNull() && !m.MinNodes.IsUnknown() && m.MinNodes.ValueInt64() > named {
+	if m.NodeSelector.IsNull() && m.Karpenter.IsNull() && !m.NodeNames.IsUnknown() && !m.NodeNames.IsNull() && !m.MinNodes.IsUnknown() && m.MinNodes.ValueInt64() > named {
 		resp.Diagnostics.Append(diags.Message{
 			Summary:  "min_nodes is more than the pool can have",
 			Happened: fmt.Sprintf("node_names names %s, min_nodes waits for %d.", counted(int(named), "node"), m.MinNodes.ValueInt64()),

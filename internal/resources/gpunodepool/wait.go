@@ -62,20 +62,26 @@ func isOrAre(n int64, thing string) string {
 // await waits until the pool has what is asked for, and takes nodes in that join
 // meanwhile, unless the plan has named all that it may write.
 func (c *change) await(ctx context.Context) diag.Diagnostics {
-	if ready(c.m, c.seen()).Outcome == wait.Done {
+	if c.verdict().Outcome == wait.Done {
 		c.mem.Pending = false
 		return nil
 	}
 	woken := make(chan struct{}, 1)
 	watching := c.client.Watch(kube.Node, "", woken)
 	defer watching.Stop()
+	if c.machines != nil {
+		machines := c.client.Watch(c.kind, c.machines.GetNamespace(), woken)
+		defer machines.Stop()
+		c.watched = machines
+	}
 	var problems diag.Diagnostics
 	verdict, err := wait.Until(ctx, c.p.clock, woken, func(ctx context.Context) wait.Verdict {
 		c.look(ctx, watching)
 		if problems = c.join(ctx); problems.HasError() {
 			return wait.Of(wait.Failed, phaseWaiting, "NotWritten", "")
 		}
-		return ready(c.m, c.seen())
+		c.glance(ctx)
+		return c.verdict()
 	})
 	switch {
 	case err == nil && verdict.Outcome == wait.Done:
@@ -88,7 +94,7 @@ func (c *change) await(ctx context.Context) diag.Diagnostics {
 	case errors.Is(err, context.Canceled):
 		return diag.Diagnostics{stopped(c.m.Name.ValueString(), "while mlk waited: "+verdict.Message)}
 	}
-	return diag.Diagnostics{c.late(verdict)}
+	return diag.Diagnostics{c.late(ctx, verdict)}
 }
 
 // look notes what the watch shows of the nodes that matter. A watch that is broken
@@ -135,6 +141,23 @@ func (c *change) look(ctx context.Context, watching *kube.Watching) {
 	}
 }
 
+// glance notes what the watch shows of the MachineDeployment.
+func (c *change) glance(ctx context.Context) {
+	if c.watched == nil {
+		return
+	}
+	if c.watched.Healthy() {
+		if now := c.watched.Get(c.machines.GetNamespace(), c.machines.GetName()); now != nil && !kube.Older(now.GetResourceVersion(), c.machines.GetResourceVersion()) {
+			c.machines = now
+		}
+		return
+	}
+	ref := kube.Ref{Kind: c.kind, Namespace: c.machines.GetNamespace(), Name: c.machines.GetName()}
+	if now, err := c.client.Get(ctx, ref); err == nil && now != nil {
+		c.machines = now
+	}
+}
+
 // join writes nodes that belong to the pool and are not as it declares.
 func (c *change) join(ctx context.Context) diag.Diagnostics {
 	if c.promised != nil {
@@ -153,7 +176,7 @@ func (c *change) join(ctx context.Context) diag.Diagnostics {
 }
 
 // late explains a wait that ran out of time.
-func (c *change) late(verdict wait.Verdict) diag.Diagnostic {
+func (c *change) late(ctx context.Context, verdict wait.Verdict) diag.Diagnostic {
 	m := diags.Message{
 		Summary:  lifecycle.Clip(fmt.Sprintf("%s has not what it waits for after %s", title(c.m.Name.ValueString()), c.limit)),
 		Happened: capital(verdict.Message) + ".",
@@ -170,6 +193,11 @@ func (c *change) late(verdict wait.Verdict) diag.Diagnostic {
 		m.At = path.Root("mig")
 	case reasonSharing:
 		m.At = path.Root("sharing")
+	case reasonMachines:
+		m.At = path.Root("cluster_api")
+		m.Why = c.machinesLate(ctx)
+		m.Stands = "The MachineDeployment asks for so many machines, and the pool is recorded in the state."
+		m.Do = "Look at the machines that are named, and at the log of their infrastructure's provider. To wait longer, raise timeouts."
 	}
 	return c.severe(m)[0]
 }

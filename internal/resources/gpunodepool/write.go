@@ -17,6 +17,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/nodepool"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
 // change is one create or update on its way.
@@ -34,6 +35,10 @@ type change struct {
 	promised []string
 	// nodes are the nodes that matter to the pool, as they were last seen.
 	nodes map[string]*corev1.Node
+	// machines is the MachineDeployment that the pool scales, of that kind; nil without.
+	machines *kube.Object
+	kind     kube.Kind
+	watched  *kube.Watching
 	// save hands the state to Terraform's answer.
 	save func() diag.Diagnostics
 }
@@ -77,7 +82,17 @@ func (p *Pool) Create(ctx context.Context, req resource.CreateRequest, resp *res
 	if resp.Diagnostics.Append(s.conflicts(c.writer.Mark)...); resp.Diagnostics.HasError() {
 		return
 	}
-	out, wrong := c.put(ctx, layout{}, s.matching)
+	scaled, ds := c.scale(ctx, nil)
+	if ds.HasError() && !scaled {
+		resp.Diagnostics.Append(ds...)
+		return
+	}
+	var out nodepool.Outcome
+	wrong := ds
+	if !ds.HasError() {
+		out, wrong = c.put(ctx, layout{}, s.matching)
+	}
+	out.Wrote = out.Wrote || scaled
 	if (len(out.Failures) > 0 || wrong.HasError()) && !out.Wrote {
 		resp.Diagnostics.Append(append(wrong, c.told(ctx, out)...)...)
 		return // nothing can exist: nothing to record, nothing to taint
@@ -126,6 +141,10 @@ func (p *Pool) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 	}
 	if !m.Members.IsUnknown() {
 		c.promised = append([]string{}, listed(m.Members)...)
+	}
+	if _, ds := c.scale(ctx, prior.machines()); ds.HasError() {
+		resp.Diagnostics.Append(ds...)
+		return // the prior state stands: the next plan goes on from what is there
 	}
 	out, wrong := c.put(ctx, prior.layout(), c.targets(s.matching))
 	if len(out.Failures) == 0 && !wrong.HasError() {
@@ -290,7 +309,7 @@ func (c *change) finish(ctx context.Context, ds diag.Diagnostics) diag.Diagnosti
 		c.mem.Pending = true
 		ds.Append(c.await(ctx)...)
 	}
-	verdict := ready(c.m, c.seen())
+	verdict := c.verdict()
 	if ds.HasError() {
 		c.mem.Pending = true
 	}
@@ -299,6 +318,15 @@ func (c *change) finish(ctx context.Context, ds diag.Diagnostics) diag.Diagnosti
 		c.m.Members = list(c.promised)
 	}
 	return append(ds, c.save()...)
+}
+
+// verdict is how far the pool is, by what was last seen.
+func (c *change) verdict() wait.Verdict {
+	v := ready(c.m, c.seen())
+	if c.m.scaled() {
+		return together(c.machines, c.m.apart(), v)
+	}
+	return v
 }
 
 // seen are the nodes that matter to the pool, in order.
@@ -369,6 +397,11 @@ func (p *Pool) Delete(ctx context.Context, req resource.DeleteRequest, resp *res
 		stands := fmt.Sprintf("%s given back as they were; the state still has the pool, and the next destroy goes on.", wereWritten(out.Nodes))
 		resp.Diagnostics.Append(failures(s.want, out.Failures, "clean", stands)...)
 		return
+	}
+	if d := m.machines(); d != nil {
+		if resp.Diagnostics.Append(p.release(ctx, c.client, d, s.want.Pool)...); resp.Diagnostics.HasError() {
+			return
+		}
 	}
 	if l := m.layout(); l.files != nil && len(others) == 0 {
 		if err := nodepool.PutFiles(ctx, c.client, l.ref, s.want.Pool, nil); err != nil {
