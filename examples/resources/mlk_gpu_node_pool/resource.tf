@@ -47,3 +47,14 @@ resource "mlk_gpu_node_pool" "notebooks" {
   node_selector = { "cloud.google.com/gke-accelerator" = "nvidia-l4" }
   labels        = { purpose = "notebooks" }
 }
+
+# With Karpenter on the cluster, nodes that are made when a run asks for them: see the
+# guide "GPU nodes on demand".
+#
+#   karpenter = { node_class = { group = "karpenter.k8s.aws", kind = "EC2NodeClass", name = "gpu" }, limits = { gpus = 64 } }
+#
+# With Cluster API, machines of a MachineDeployment that exists, which become nodes of
+# the pool by a label it gives them.
+#
+#   cluster_api = { machine_deployment = "gpu-h100", namespace = "clusters", replicas = 4 }
+#   min_nodes   = 4
