@@ -260,6 +260,6 @@ func planCanary(p *lifecycle.Planning[Model]) {
 }
 
 // matching are the pods of one version.
-func matching(selector map[string]string, labels map[string]string) bool {
+func matching(selector, labels map[string]string) bool {
 	return !slices.ContainsFunc(slices.Collect(maps.Keys(selector)), func(k string) bool { return labels[k] != selector[k] })
 }

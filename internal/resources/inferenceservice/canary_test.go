@@ -56,7 +56,7 @@ func ledToNobody(api *fakeapi.Server) string {
 		return ""
 	}
 	rules, _, _ := unstructured.NestedSlice(route.Object, "spec", "rules")
-	backends, _ := rules[0].(map[string]any)["backendRefs"].([]any) //nolint:forcetypeassert // made by us
+	backends, _ := rules[0].(map[string]any)["backendRefs"].([]any)
 	for _, e := range backends {
 		b, _ := e.(map[string]any)
 		name, _ := b["name"].(string)
@@ -207,7 +207,7 @@ func TestCanaryThatFails(t *testing.T) {
 				}
 			}
 			rules, _, _ := unstructured.NestedSlice(api.Get("HTTPRoute", "default", "api").Object, "spec", "rules")
-			if backends, _ := rules[0].(map[string]any)["backendRefs"].([]any); len(backends) != 1 { //nolint:forcetypeassert // made by us
+			if backends, _ := rules[0].(map[string]any)["backendRefs"].([]any); len(backends) != 1 {
 				t.Errorf("the route leads to %v", backends)
 			}
 			if gone := api.Get("Deployment", "default", "api-canary") == nil; gone != c.gone {
