@@ -110,7 +110,7 @@ var layers = map[string][]string{
 	"resources":   {"lifecycle", "blocks", "kube", "wait", "nodepool", "gpu", "diags"},
 	"datasources": {"lifecycle", "blocks", "kube", "wait", "diagnose", "placement", "gpu", "diags"},
 	"lifecycle":   {"kube", "wait", "diagnose", "placement", "gpu", "diags"},
-	"blocks":      {"blocks", "gpu", "diags"},
+	"blocks":      {"blocks", "gpu", "diags", "kube/crd"}, // structs that say nothing by themselves
 	"diagnose":    {"kube", "wait", "placement", "gpu"},
 	"placement":   {"gpu"},
 	"nodepool":    {"kube", "gpu"},
@@ -166,7 +166,10 @@ func TestImportsPointDown(t *testing.T) {
 				continue
 			}
 			of, _, _ := strings.Cut(ours, "/")
-			if !slices.Contains(allowed, of) {
+			if strings.HasPrefix(own, "internal/testkit/bench/") && of == "provider" {
+				continue // it measures the provider
+			}
+			if !slices.Contains(allowed, of) && !slices.Contains(allowed, ours) {
 				t.Errorf("%s imports %s: %s may know %v", file, ours, layer, allowed)
 			}
 		}

@@ -170,7 +170,7 @@ func validateKeda(ctx context.Context, c tfsdk.Config, at path.Path) diag.Diagno
 	for name, v := range all.Attributes() {
 		if name != "keda" && name != "name" && !v.IsNull() && !v.IsUnknown() {
 			ds.Append(diags.Message{
-				Summary:  clip("keda takes the place of autoscaling." + name),
+				Summary:  clip(fmt.Sprintf("autoscaling.%s does nothing beside keda", name)),
 				Happened: "KEDA makes a HorizontalPodAutoscaler of its own from its triggers; two would fight over the number of pods.",
 				Do:       fmt.Sprintf("Remove autoscaling.%s: the fewest and the most pods are keda.min_replicas and keda.max_replicas, CPU and metrics of Prometheus are triggers.", name),
 				At:       at.AtName(name),
@@ -222,7 +222,7 @@ func validateTrigger(ctx context.Context, c tfsdk.Config, at path.Path) diag.Dia
 	for key := range metadata.Elements() {
 		if slices.Contains(secrets, strings.ToLower(key)) {
 			ds.Append(diags.Message{
-				Summary:  clip("metadata." + key + " would put a secret into the state"),
+				Summary:  clip(fmt.Sprintf("metadata.%s would put a secret into the state", key)),
 				Happened: "What a trigger says is written into the ScaledObject and the state, where many may read it.",
 				Do:       "Put it into a Secret, let a TriggerAuthentication name that, and name this in authentication_ref; or use KEDA's " + key + "FromEnv with a variable of the pods.",
 				At:       at.AtName("metadata").AtMapKey(key),

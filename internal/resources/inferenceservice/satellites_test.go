@@ -149,7 +149,7 @@ func TestSatellitesAtPlan(t *testing.T) {
 		"KEDA without most":      {scaling(kedaBy(nil)), "keda needs max_replicas", ""},
 		"KEDA with less":         {scaling(kedaBy(attributes{"min_replicas": 4, "max_replicas": 3})), "min_replicas is 4 and max_replicas 3", ""},
 		"KEDA idle with as many": {scaling(kedaBy(attributes{"max_replicas": 3, "idle_replicas": 0})), "idle_replicas must be less than min_replicas", ""},
-		"KEDA and another":       {scaling(attributes{"keda": kedaBy(attributes{"max_replicas": 3})["keda"], "cpu_percent": 80}), "keda takes the place of autoscaling.cpu_percent", ""},
+		"KEDA and another":       {scaling(attributes{"keda": kedaBy(attributes{"max_replicas": 3})["keda"], "cpu_percent": 80}), "autoscaling.cpu_percent does nothing beside keda", ""},
 		"KEDA and replicas":      {attributes{"replicas": 2, "autoscaling": kedaBy(attributes{"max_replicas": 3})}, "would fight over the number of pods", ""},
 		"a secret in a trigger":  {scaling(kedaBy(attributes{"max_replicas": 3, "triggers": []any{attributes{"type": "redis", "metadata": attributes{"password": "x"}}}})), "metadata.password would put a secret into the state", ""},
 		"its name in a trigger":  {scaling(kedaBy(attributes{"max_replicas": 3, "triggers": []any{attributes{"type": "redis", "metadata": attributes{"passwordFromEnv": "REDIS_PASSWORD"}}}})), "", ""},
