@@ -26,15 +26,15 @@ const exampleRoot = "../../examples"
 // TestAccEngineExamples.
 const engineExamples = "examples/engines/"
 
-// operatorExample needs the GPU Operator, of which a cluster has one: the tests of
-// the resource play it.
-const operatorExample = "examples/resources/mlk_gpu_stack/"
+// stackExample would be a second device plugin beside those of other tests: the tests
+// of the resource apply what it shows.
+const stackExample = "examples/resources/mlk_gpu_stack/"
 
 // engineServing are the model servers that need one: see TestAccEngineServing.
 const engineServing = "examples/serving/multi-node"
 
 func needsEngines(file string) bool {
-	return strings.Contains(file, engineExamples) || strings.Contains(file, engineServing) || strings.Contains(file, operatorExample)
+	return strings.Contains(file, engineExamples) || strings.Contains(file, engineServing) || strings.Contains(file, stackExample)
 }
 
 // source says which provider is meant, for the examples of single resources,

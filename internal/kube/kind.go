@@ -21,6 +21,10 @@ type Kind struct {
 // The kinds that mlk writes, and those that what it writes refers to.
 var (
 	ClusterPolicy           = Kind{Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy", Resource: "clusterpolicies"}
+	ClusterRole             = Kind{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Resource: "clusterroles"}
+	ClusterRoleBinding      = Kind{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding", Resource: "clusterrolebindings"}
+	RuntimeClass            = Kind{Group: "node.k8s.io", Version: "v1", Kind: "RuntimeClass", Resource: "runtimeclasses"}
+	ServiceAccount          = Kind{Version: "v1", Kind: "ServiceAccount", Resource: "serviceaccounts", Namespaced: true}
 	ConfigMap               = Kind{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
 	CronJob                 = Kind{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
 	DaemonSet               = Kind{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}

@@ -315,6 +315,9 @@ func (p *planner[M, P]) differs(at path.Path) bool {
 		return true
 	}
 	prior, ok := valueAt(p.state, at)
+	if ok && planned.IsNull() && prior.IsNull() {
+		return false // what holds it may be null in one of them
+	}
 	return !ok || !planned.Equal(prior)
 }
 

@@ -1,4 +1,4 @@
 import {
   to = mlk_gpu_stack.nvidia
-  id = "cluster-policy" # name of the ClusterPolicy
+  id = "cluster-policy" # name of the ClusterPolicy, or namespace/name of the device plugin's DaemonSet
 }

@@ -1,14 +1,11 @@
-# The ClusterPolicy of NVIDIA's GPU Operator, of which only this is ours: drivers in
-# nodes' images stay, metrics go to Prometheus, GPUs that are divided have names.
+# A cluster whose nodes have NVIDIA's driver and container toolkit in their image, and
+# no GPU Operator: GPUs become resources, and metrics and labels come with them.
 resource "mlk_gpu_stack" "nvidia" {
-  name = "cluster-policy"
-  mode = "operator"
+  name      = "nvidia"
+  namespace = "gpu"
+  mode      = "daemonsets"
 
-  driver = { enabled = false }
-
-  dcgm_exporter = {
-    service_monitor = { enabled = true, interval = "15s", labels = { release = "prometheus" } }
-  }
-
-  mig_strategy = "mixed"
+  runtime_class         = {} # pods of the stack see GPUs under the runtime class nvidia
+  gpu_feature_discovery = {} # needs Node Feature Discovery
+  dcgm_exporter         = {}
 }

@@ -75,7 +75,8 @@ type Choice struct {
 // DevicePlugin is what advertises GPUs.
 type DevicePlugin struct {
 	Operand
-	Config *Choice `tfsdk:"config"`
+	Config   *Choice                 `tfsdk:"config"`
+	Selector map[string]types.String `tfsdk:"selector"`
 }
 
 // DCGMExporter is what offers metrics of GPUs.

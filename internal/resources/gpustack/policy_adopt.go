@@ -40,7 +40,7 @@ func adoptPolicy(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if like == nil {
 		like = &Model{}
 	}
-	m := &Model{Mode: types.StringValue(modeOperator)}
+	m := &Model{Mode: types.StringValue(modeOperator), Vendor: like.Vendor, Manifests: noManifests}
 	if p == nil || p.Spec == nil {
 		return m, nil
 	}

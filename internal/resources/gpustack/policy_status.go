@@ -30,13 +30,21 @@ const (
 
 // within is the namespace of the operator and of its DaemonSets.
 func within(main *kube.Object) string {
+	if main.GetKind() != kube.ClusterPolicy.Kind {
+		return ""
+	}
 	ns, _, _ := unstructured.NestedString(main.Object, "status", "namespace")
 	return ns
 }
 
 // ofDaemonSets selects all DaemonSets that bear no mark of ours: those of the
 // operator have no label in common, and it controls them.
-func ofDaemonSets(_ *Model, _ *kube.Object) string { return "!" + lifecycle.OwnerLabel }
+func ofDaemonSets(_ *Model, main *kube.Object) string {
+	if main.GetKind() != kube.ClusterPolicy.Kind {
+		return "" // they are the stack's own
+	}
+	return "!" + lifecycle.OwnerLabel
+}
 
 // ofPods selects the pods of all DaemonSets.
 func ofPods(*Model) string { return "controller-revision-hash" }
@@ -57,7 +65,7 @@ func condition(o *kube.Object, kind string) (status, reason, message string) {
 }
 
 // readyPolicy says what the operator has made of the policy.
-func readyPolicy(m *Model, seen lifecycle.Seen) wait.Verdict {
+func readyPolicy(seen lifecycle.Seen) wait.Verdict {
 	o := seen.Live[kube.ClusterPolicy.Kind]
 	switch {
 	case o == nil:

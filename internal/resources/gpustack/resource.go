@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -24,7 +25,10 @@ import (
 type Model struct {
 	lifecycle.Namespaced
 
-	Mode types.String `tfsdk:"mode"`
+	Mode         types.String            `tfsdk:"mode"`
+	Vendor       types.String            `tfsdk:"vendor"`
+	NodeSelector map[string]types.String `tfsdk:"node_selector"`
+	RuntimeClass *RuntimeClass           `tfsdk:"runtime_class"`
 
 	Operator            *Operator     `tfsdk:"operator"`
 	DaemonSets          *DaemonSets   `tfsdk:"daemonsets"`
@@ -44,12 +48,16 @@ type Model struct {
 	HostPaths           *HostPaths    `tfsdk:"host_paths"`
 	SandboxWorkloads    *Sandbox      `tfsdk:"sandbox_workloads"`
 
+	Manifests  types.Map `tfsdk:"manifests"`
 	Components types.Map `tfsdk:"components"`
 	GPUs       types.Map `tfsdk:"gpus"`
 }
 
-// The value of mode.
-const modeOperator = "operator"
+// The values of mode.
+const (
+	modeOperator   = "operator"
+	modeDaemonSets = "daemonsets"
+)
 
 // The levels of wait_for.
 const (
@@ -77,41 +85,78 @@ func New() resource.Resource { return lifecycle.New[Model](Definition()) }
 // Definition returns what makes a GPU stack.
 func Definition() lifecycle.Definition[Model] {
 	return lifecycle.Definition[Model]{
-		Type:     "gpu_stack",
-		Noun:     "GPU stack",
-		Schema:   attributes,
-		Owns:     []kube.Kind{kube.ClusterPolicy},
-		Desired:  desired,
-		Fields:   fields,
-		Adopt:    adopt,
-		Observe:  observe,
-		Ready:    ready,
-		WaitFor:  []string{levelReady, levelCreated},
-		Timeouts: lifecycle.Timeouts{Create: readyTimeout, Update: readyTimeout, Delete: deleteTimeout},
-		Replace:  []path.Path{modePath},
-		Pods:     ofPods,
-		Beside:   []lifecycle.Look[Model]{{Kind: kube.DaemonSet, Selector: ofDaemonSets, Controlled: true, Apart: true}},
-		Outdated: outdated,
-		Within:   within,
-		Wide:     wide,
-		Lends:    gpu.Is,
-		Moving:   []string{"components", "gpus"},
-		Waits:    waits,
-		Needs:    needs,
-		Survey:   surveyPolicy,
-		Validate: validate,
+		Type:   "gpu_stack",
+		Noun:   "GPU stack",
+		Schema: attributes,
+		Owns: []kube.Kind{
+			kube.ClusterPolicy, kube.DaemonSet, kube.RuntimeClass, kube.ServiceAccount, kube.ClusterRole, kube.ClusterRoleBinding, kube.Service,
+		},
+		Roles:       map[string][]kube.Kind{roleGFD: {kube.DaemonSet}, roleExporter: {kube.DaemonSet}},
+		Mains:       []kube.Kind{kube.ClusterPolicy, kube.DaemonSet},
+		Main:        mainKind,
+		Desired:     desired,
+		Fields:      fields,
+		Adopt:       adopt,
+		Observe:     observe,
+		Ready:       ready,
+		WaitFor:     []string{levelReady, levelCreated},
+		Timeouts:    lifecycle.Timeouts{Create: readyTimeout, Update: readyTimeout, Delete: deleteTimeout},
+		Replace:     []path.Path{modePath, path.Root("vendor"), path.Root("device_plugin").AtName("selector")},
+		Pods:        ofPods,
+		Beside:      []lifecycle.Look[Model]{{Kind: kube.DaemonSet, Selector: ofDaemonSets, Controlled: true, Apart: true}},
+		Outdated:    outdated,
+		Within:      within,
+		Wide:        wide,
+		Lends:       gpu.Is,
+		Moving:      []string{"components", "gpus"},
+		Waits:       waits,
+		Needs:       needs,
+		Survey:      survey,
+		Derived:     map[string]func(*Model) attr.Value{"manifests": func(m *Model) attr.Value { return manifests(m) }},
+		PodTemplate: []string{kube.DaemonSet.Kind, "spec", "template"},
+		Validate:    validate,
 	}
 }
 
 // desired returns the objects that the stack is made of.
-func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) { return policy(m) }
+func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
+	if m.Mode.ValueString() == modeDaemonSets {
+		return daemonSets(m)
+	}
+	return policy(m)
+}
+
+// mainKind is the kind of the main object: in the mode daemonsets the device plugin.
+func mainKind(m *Model) kube.Kind {
+	if m.Mode.ValueString() == modeDaemonSets {
+		return kube.DaemonSet
+	}
+	return kube.ClusterPolicy
+}
+
+// survey looks for what stands against a new stack.
+func survey(ctx context.Context, q *lifecycle.Query, prior, wanted *Model) diag.Diagnostics {
+	if wanted.Mode.ValueString() == modeDaemonSets {
+		return surveyDaemonSets(ctx, q, prior, wanted)
+	}
+	return surveyPolicy(ctx, q, prior, wanted)
+}
 
 // fields says which attribute made which field.
-func fields(m *Model) diags.Fields { return policyFields(m) }
+func fields(m *Model) diags.Fields {
+	if m.Mode.ValueString() == modeDaemonSets {
+		return madeFields(m)
+	}
+	return policyFields(m)
+}
 
 // adopt turns live objects into a model.
 func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
-	m, ds := adoptPolicy(live, prior)
+	from := adoptPolicy
+	if live[kube.DaemonSet.Kind] != nil || prior != nil && prior.Mode.ValueString() == modeDaemonSets {
+		from = adoptDaemonSets
+	}
+	m, ds := from(live, prior)
 	noneSeen(m)
 	return m, ds
 }
@@ -128,7 +173,13 @@ func wide(ctx context.Context, plan tfsdk.Plan) types.Bool {
 // needs is the API of the GPU Operator, where it is asked for.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 	var mode types.String
-	if plan.GetAttribute(ctx, modePath, &mode).HasError() || mode.ValueString() != modeOperator {
+	if plan.GetAttribute(ctx, modePath, &mode).HasError() {
+		return nil
+	}
+	if mode.ValueString() == modeDaemonSets {
+		return needsLabels(ctx, plan)
+	}
+	if mode.ValueString() != modeOperator {
 		return nil
 	}
 	return []lifecycle.Need{{Kind: kube.ClusterPolicy, Missing: diags.Message{
@@ -143,10 +194,33 @@ func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
 // waits reports whether an update has something to wait for: programs do not care
 // for labels of what describes them.
 func waits(prior, wanted *Model) bool {
-	if prior.WaitFor.ValueString() != wanted.WaitFor.ValueString() || !prior.Patch.Equal(wanted.Patch) {
+	if prior.WaitFor.ValueString() != wanted.WaitFor.ValueString() || !prior.Patch.Equal(wanted.Patch) || !prior.Manifests.Equal(wanted.Manifests) {
 		return true
 	}
 	was, dw := desired(prior)
 	is, di := desired(wanted)
 	return dw.HasError() || di.HasError() || !reflect.DeepEqual(was, is)
 }
+
+// needsLabels is Node Feature Discovery, without which GPU Feature Discovery writes
+// files that nobody reads.
+func needsLabels(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
+	at := path.Root("gpu_feature_discovery")
+	var gfd types.Object
+	var enabled types.Bool
+	if plan.GetAttribute(ctx, at, &gfd).HasError() || gfd.IsNull() || gfd.IsUnknown() || plan.GetAttribute(ctx, at.AtName("enabled"), &enabled).HasError() {
+		return nil
+	}
+	if !enabled.IsNull() && !enabled.ValueBool() {
+		return nil
+	}
+	return []lifecycle.Need{{Kind: nodeFeature, Optional: true, Missing: diags.Message{
+		Summary:  "Without Node Feature Discovery no node gets the labels of GPU Feature Discovery",
+		Happened: "GPU Feature Discovery writes a file on each node, of which Node Feature Discovery makes labels. It is not installed (" + nodeFeature.APIVersion() + ").",
+		Do:       "Install it, with extraLabelNs = [\"nvidia.com\"] in the configuration of its master, or remove gpu_feature_discovery.",
+		At:       at,
+	}}}
+}
+
+// nodeFeature is what Node Feature Discovery keeps of a node.
+var nodeFeature = kube.Kind{Group: "nfd.k8s-sigs.io", Version: "v1alpha1", Kind: "NodeFeature", Resource: "nodefeatures", Namespaced: true}

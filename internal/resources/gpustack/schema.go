@@ -57,8 +57,24 @@ func attributes() schema.Schema {
 	all["mode"] = schema.StringAttribute{
 		Required: true,
 		MarkdownDescription: "Who turns GPUs into resources. `operator`: NVIDIA's GPU Operator, which must be installed; the stack is its ClusterPolicy. " +
+			"`daemonsets`: DaemonSets of the stack's own, on clusters without the operator, whose nodes have driver and container toolkit in their image: the device plugin, and where they are asked for GPU Feature Discovery and the DCGM exporter. " +
 			"Changing it makes a new stack.",
-		Validators: []validator.String{stringvalidator.OneOf(modeOperator)},
+		Validators: []validator.String{stringvalidator.OneOf(modeOperator, modeDaemonSets)},
+	}
+	all["vendor"] = choice("Who makes the devices, with `mode = \"daemonsets\"`: `nvidia` (default), `amd` or `intel`. Of AMD and Intel there is the device plugin alone. Changing it makes a new stack.",
+		vendorNVIDIA, vendorAMD, vendorIntel)
+	all["node_selector"] = keyed("Labels of the nodes that get the DaemonSets, with `mode = \"daemonsets\"`. Default for NVIDIA: nodes with one of `feature.node.kubernetes.io/pci-10de.present=true`, "+
+		"`feature.node.kubernetes.io/cpu-model.vendor_id=NVIDIA` and `nvidia.com/gpu.present=true`, as in NVIDIA's own chart; set the last by hand, or by `mlk_gpu_node_pool`, where there is no Node Feature Discovery. "+
+		"For AMD `feature.node.kubernetes.io/pci-0300_1002.present=true`, for Intel all nodes of architecture amd64. `{}`: all nodes. Changed in place.",
+		diags.LabelKey(), mapvalidator.ValueStringsAre(diags.LabelValue()))
+	all["runtime_class"] = block("The RuntimeClass under which the DaemonSets run, with `mode = \"daemonsets\"`, where GPUs are seen under one alone; `{}` for `nvidia`. Workloads name it in `scheduling.runtime_class`. Default: none, the nodes' usual runtime sees GPUs. Changed in place.", map[string]schema.Attribute{
+		"name":    text("Name of the RuntimeClass. Default `nvidia`.", diags.DNSSubdomain()),
+		"handler": text("What the nodes' container runtime calls it. Default: `name`. Kubernetes lets nobody change that of a RuntimeClass: give it another name too.", diags.DNSSubdomain()),
+		"create":  flag("Whether the RuntimeClass is made; false where it is there already. Default true."),
+	})
+	all["manifests"] = schema.MapAttribute{
+		Computed: true, ElementType: types.StringType,
+		MarkdownDescription: "What each object is to be with `mode = \"daemonsets\"`, in JSON, by its kind and role; known at plan. What others change of it shows here. Empty with `mode = \"operator\"`.",
 	}
 	all["operator"] = operatorAttribute()
 	all["daemonsets"] = daemonsetsAttribute()
@@ -98,7 +114,9 @@ const description = "What turns the GPUs of nodes into resources that pods can a
 	"Attributes are those of operator v25.3 and newer; everything else a ClusterPolicy can say goes into `patch`, as `{ ClusterPolicy = { spec = { ... } } }`.\n\n" +
 	"A cluster has one ClusterPolicy, and the operator's Helm chart makes it. Import that one rather than making another: " +
 	"a plan that finds one refuses, and names the import. The import takes over the fields that the configuration declares and leaves all others to the chart.\n\n" +
-	"With `wait_for = \"ready\"` an apply ends when the operator reports `ready` and each of its DaemonSets is ready on all nodes it matches. " +
+	"With `mode = \"daemonsets\"` it is the device plugin of NVIDIA, AMD or Intel as a DaemonSet, and of NVIDIA also GPU Feature Discovery (`gpu_feature_discovery = {}`) and the DCGM exporter with its Service (`dcgm_exporter = {}`). " +
+	"A plan that finds another device plugin for the same GPUs on the same nodes refuses: each GPU would be handed out twice.\n\n" +
+	"With `wait_for = \"ready\"` an apply ends when the operator reports `ready` and each DaemonSet is ready on all nodes it matches; without the operator, when a node has GPUs to give. " +
 	"When that does not come, the error names the program, the nodes, and what its pods say. That no node has a GPU is no fault: the stack comes with the first one that does."
 
 func operatorAttribute() schema.Attribute {
@@ -128,7 +146,7 @@ func partAttributes(what, image string) map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"repository": text("Registry and path of the image, such as `nvcr.io/nvidia`. Default: the operator's."),
 		"image":      text("Name of the image in `repository`, such as `"+image+"`. Default: the operator's.", stringvalidator.RegexMatches(imageName, "must be the name of an image, without its registry and its tag")),
-		"version":    text("Tag of the image, or its digest (`sha256:...`). Default: the operator's. Operators that were installed by their Helm chart know none: name all three of `repository`, `image` and `version` then, or import the chart's ClusterPolicy."),
+		"version":    text("Tag of the image, or its digest (`sha256:...`). Default: the operator's; with `mode = \"daemonsets\"` device plugin and GPU Feature Discovery `v0.20.0`, DCGM exporter `4.5.3-4.8.2-distroless`, AMD's device plugin `1.25.2.4` (of ROCm's chart), Intel's `0.34.0` (of Intel's chart). Operators that were installed by their Helm chart know none: name all three of `repository`, `image` and `version` then, or import the chart's ClusterPolicy."),
 		"image_pull_policy": choice("When the image is pulled. Default: the operator's, `IfNotPresent`.",
 			"Always", "IfNotPresent", "Never"),
 		"image_pull_secrets": schema.ListAttribute{

@@ -27,6 +27,8 @@ func programAttributes() map[string]schema.Attribute {
 				"config": choiceAttribute("Configurations of the device plugin, for sharing GPUs for example; a node chooses one by its label `nvidia.com/device-plugin.config`. `mlk_gpu_node_pool` can write both.",
 					"ConfigMap of the operator's namespace with the configurations, one in each entry.",
 					"Entry for nodes that choose none. Default: none; such nodes share nothing."),
+				"selector": keyed("Labels by which the DaemonSet knows its pods, with `mode = \"daemonsets\"`; the pods get them. Default: `app.kubernetes.io/name` and `app.kubernetes.io/component`. "+
+					"Set it to keep those of an imported DaemonSet. Changing it makes a new stack.", diags.LabelKey(), mapvalidator.SizeAtLeast(1), mapvalidator.ValueStringsAre(diags.LabelValue())),
 			})),
 		"gpu_feature_discovery": block("GPU Feature Discovery, which has nodes labelled with what their GPUs are (`nvidia.com/gpu.product` and others). Needs Node Feature Discovery, which the operator's Helm chart brings. Changed in place.",
 			operandAttributes("GPU Feature Discovery", "k8s-device-plugin")),

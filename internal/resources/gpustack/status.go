@@ -48,8 +48,11 @@ func noneSeen(m *Model) {
 
 // ready judges what was seen against a level of wait_for.
 func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
-	v := readyPolicy(m, seen)
-	if level == levelCreated && v.Outcome == wait.Progressing && seen.Live[kube.ClusterPolicy.Kind] != nil {
+	v := readyPolicy(seen)
+	if m.Mode.ValueString() == modeDaemonSets {
+		v = readyDaemonSets(m, seen)
+	}
+	if level == levelCreated && v.Outcome == wait.Progressing && seen.Live[mainKind(m).Kind] != nil {
 		v.Outcome = wait.Done
 	}
 	return v
@@ -58,7 +61,13 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 // sets are the DaemonSets of the stack, by name.
 func sets(seen lifecycle.Seen) []*appsv1.DaemonSet {
 	var out []*appsv1.DaemonSet
-	for _, o := range seen.Beside[kube.DaemonSet.Kind] {
+	all := slices.Clone(seen.Beside[kube.DaemonSet.Kind])
+	for _, o := range seen.Live {
+		if o != nil && o.GetKind() == kube.DaemonSet.Kind {
+			all = append(all, o)
+		}
+	}
+	for _, o := range all {
 		if set, err := kube.Typed[appsv1.DaemonSet](kube.Live{"": o}, ""); err == nil && set != nil {
 			out = append(out, set)
 		}
@@ -144,7 +153,7 @@ func waiting(p *corev1.Pod) string {
 
 // observe fills what the stack has made of the nodes.
 func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
-	if _, looked := seen.Beside[kube.DaemonSet.Kind]; looked || m.Components.IsNull() || m.Components.IsUnknown() {
+	if _, looked := seen.Beside[kube.DaemonSet.Kind]; looked || m.Mode.ValueString() == modeDaemonSets || m.Components.IsNull() || m.Components.IsUnknown() {
 		all := map[string]attr.Value{}
 		for _, set := range sets(seen) {
 			image := types.StringNull()
@@ -162,7 +171,7 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	}
 	if seen.Lent != nil || m.GPUs.IsNull() || m.GPUs.IsUnknown() {
 		all := map[string]attr.Value{}
-		for name, amount := range advertised(seen.Lent) {
+		for name, amount := range advertised(m, seen.Lent) {
 			all[name] = types.Int64Value(amount)
 		}
 		m.GPUs = types.MapValueMust(types.Int64Type, all)
@@ -174,12 +183,12 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 const nvidia = "nvidia.com/"
 
 // advertised is what all nodes have to give of the vendor's devices.
-func advertised(l *lifecycle.Lending) map[string]int64 {
+func advertised(m *Model, l *lifecycle.Lending) map[string]int64 {
 	if l == nil {
 		return nil
 	}
 	out := maps.Clone(l.Amounts)
-	maps.DeleteFunc(out, func(name string, _ int64) bool { return !strings.HasPrefix(name, nvidia) })
+	maps.DeleteFunc(out, func(name string, _ int64) bool { return !strings.HasPrefix(name, vendorOf(m.Vendor).domain) })
 	return out
 }
 

@@ -2,6 +2,7 @@ package gpustack
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -34,6 +35,79 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	}
 	for _, m := range in.troubles() {
 		ds.Append(m.Error())
+	}
+	ds.Append(ofOtherMode(ctx, c, in.mode)...)
+	return ds
+}
+
+// operators are the blocks of which only the operator makes something, own those of
+// the other mode.
+var (
+	operators = []string{"operator", "driver", "toolkit", "dcgm", "mig_manager", "node_status_exporter", "validator", "gds", "gdrcopy", "cdi", "host_paths", "sandbox_workloads"}
+	nvidias   = []string{"gpu_feature_discovery", "dcgm_exporter"}
+)
+
+// ofOtherMode refuses what the mode, or the vendor, makes nothing of.
+func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Diagnostics {
+	var ds diag.Diagnostics
+	if mode.IsNull() || mode.IsUnknown() {
+		return ds
+	}
+	refuse := func(at path.Path, do string) {
+		ds.Append(diags.Message{
+			Summary:  fmt.Sprintf("%s has no meaning with mode = %q", at, mode.ValueString()),
+			Happened: "Nothing would be made of it.", Do: do, At: at,
+		}.Error())
+	}
+	said := func(at path.Path) bool {
+		var v attr.Value
+		ds.Append(c.GetAttribute(ctx, at, &v)...)
+		return v != nil && known(v)
+	}
+	inside := func(block string, names ...string) {
+		for _, n := range names {
+			if at := path.Root(block); said(at) && said(at.AtName(n)) {
+				refuse(at.AtName(n), "Remove it.")
+			}
+		}
+	}
+	if mode.ValueString() == modeOperator {
+		for _, n := range []string{"node_selector", "runtime_class", "vendor"} {
+			if said(path.Root(n)) {
+				refuse(path.Root(n), "Remove it; the operator chooses nodes by itself, and operator.runtime_class is its RuntimeClass.")
+			}
+		}
+		inside("device_plugin", "selector")
+		return ds
+	}
+	for _, n := range operators {
+		if said(path.Root(n)) {
+			refuse(path.Root(n), "Remove it, or use mode = \"operator\". Without the operator, driver and container toolkit are part of the nodes' image.")
+		}
+	}
+	inside("dcgm_exporter", "metrics_config_map", "service_monitor")
+	var enabled types.Bool
+	if at := path.Root("device_plugin"); said(at) {
+		ds.Append(c.GetAttribute(ctx, at.AtName("enabled"), &enabled)...)
+		if known(enabled) && !enabled.ValueBool() {
+			refuse(at.AtName("enabled"), "A stack without its device plugin is none: remove enabled, or make the exporter by mlk_node_agent.")
+		}
+		if config := at.AtName("config"); said(config) && !said(config.AtName("name")) {
+			var name types.String
+			if ds.Append(c.GetAttribute(ctx, config.AtName("name"), &name)...); name.IsNull() {
+				ds.Append(diags.Message{Summary: "device_plugin.config names no ConfigMap", Do: "Set device_plugin.config.name.", At: config.AtName("name")}.Error())
+			}
+		}
+	}
+	var vendor types.String
+	ds.Append(c.GetAttribute(ctx, path.Root("vendor"), &vendor)...)
+	if known(vendor) && vendor.ValueString() != vendorNVIDIA {
+		for _, n := range append([]string{"mig_strategy"}, nvidias...) {
+			if said(path.Root(n)) {
+				refuse(path.Root(n), "Remove it: it is about GPUs of NVIDIA.")
+			}
+		}
+		inside("device_plugin", "config")
 	}
 	return ds
 }

@@ -27,6 +27,7 @@ import (
 func Defaults(o runtime.Object) {
 	if u, ok := o.(*unstructured.Unstructured); ok {
 		groupDefaults(u.Object)
+		customDefaults(u)
 		return
 	}
 	defaultsIn(reflect.ValueOf(o))
@@ -93,8 +94,6 @@ func defaultsIn(v reflect.Value) {
 // defaultsOf fills in one struct.
 func defaultsOf(p any) {
 	switch o := p.(type) {
-	case *unstructured.Unstructured:
-		customDefaults(o)
 	case *batchv1.Job:
 		jobDefaults(o)
 	case *batchv1.PodFailurePolicyOnPodConditionsPattern:

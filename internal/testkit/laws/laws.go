@@ -192,7 +192,7 @@ func isMark(segments []string) bool {
 
 // derived are the computed attributes that changes on the cluster may show in: they
 // are planned from what others declare.
-var derived = []string{"labels_all", "annotations_all", "preset"}
+var derived = []string{"labels_all", "annotations_all", "preset", "manifests"}
 
 // settable are the attributes a state is compared by: those the user declares,
 // and what the provider adds to them.
