@@ -199,6 +199,6 @@ func NewClusterPolicy(name string) *ClusterPolicy {
 		DCGMExporter: &PolicyDCGMExporter{}, DCGM: &PolicyDCGM{}, NodeStatusExporter: &Operand{}, GFD: &Operand{},
 	}}
 	p.TypeMetaApplyConfiguration.WithAPIVersion("nvidia.com/v1").WithKind("ClusterPolicy")
-	p.ObjectMetaApplyConfiguration.WithName(name)
+	p.WithName(name)
 	return p
 }

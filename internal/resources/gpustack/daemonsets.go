@@ -251,7 +251,7 @@ func (o *Operand) container(name, repository, image, version string, env, fields
 }
 
 // pod is a pod of one program.
-func (o *Operand) pod(containers []any, volumes []any) object {
+func (o *Operand) pod(containers, volumes []any) object {
 	out := object{"containers": containers, "volumes": volumes}
 	if o != nil && len(o.ImagePullSecrets) > 0 {
 		var all []any

@@ -45,7 +45,7 @@ func adoptPolicy(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 		return m, nil
 	}
 	if p.ObjectMetaApplyConfiguration != nil {
-		m.Name = types.StringPointerValue(p.ObjectMetaApplyConfiguration.Name)
+		m.Name = types.StringPointerValue(p.Name)
 	}
 	s := p.Spec
 	m.Operator = adoptOperator(s.Operator, like.Operator)

@@ -49,19 +49,18 @@ func ofDaemonSets(_ *Model, main *kube.Object) string {
 // ofPods selects the pods of all DaemonSets.
 func ofPods(*Model) string { return "controller-revision-hash" }
 
-// condition is a condition of the policy; empty when it is not there.
-func condition(o *kube.Object, kind string) (status, reason, message string) {
+// condition is why a condition of the policy is as it is; empty when it is not there.
+func condition(o *kube.Object, kind string) (reason, message string) {
 	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, e := range list {
 		c, ok := e.(map[string]any)
 		if !ok || c["type"] != kind {
 			continue
 		}
-		status, _ = c["status"].(string)
 		reason, _ = c["reason"].(string)
 		message, _ = c["message"].(string)
 	}
-	return status, reason, message
+	return reason, message
 }
 
 // readyPolicy says what the operator has made of the policy.
@@ -96,7 +95,7 @@ func readyNodes(o *kube.Object, seen lifecycle.Seen) wait.Verdict {
 	if left := unfinished(seen); len(left) > 0 {
 		return wait.Of(wait.Progressing, phaseUpdating, "", strings.Join(left, "; "))
 	}
-	switch _, reason, message := condition(o, "Ready"); reason {
+	switch reason, message := condition(o, "Ready"); reason {
 	case reasonNoNodes:
 		return wait.Of(wait.Done, phaseIdle, reason, "No node has a GPU; the stack comes with the first one that does")
 	case reasonNoLabels:
@@ -107,7 +106,7 @@ func readyNodes(o *kube.Object, seen lifecycle.Seen) wait.Verdict {
 
 // notReady says which program is missing where.
 func notReady(o *kube.Object, seen lifecycle.Seen) wait.Verdict {
-	_, reason, said := condition(o, "Error")
+	reason, said := condition(o, "Error")
 	parts := unfinished(seen)
 	if said != "" {
 		parts = append(parts, "The GPU Operator says: "+strings.TrimSuffix(said, "."))

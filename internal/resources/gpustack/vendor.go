@@ -9,9 +9,8 @@ type vendor struct {
 	domain, taint string
 	// repository, image and version are those of the device plugin.
 	repository, image, version string
-	// container is the main container, command what it runs.
+	// container is the main container.
 	container string
-	command   []any
 	// env and fields are its variables, by value and by field of the pod.
 	env, fields map[string]string
 	security    map[string]any
@@ -70,8 +69,10 @@ var vendors = map[string]vendor{
 		container: "intel-gpu-plugin", fields: map[string]string{"NODE_NAME": "spec.nodeName", "HOST_IP": "status.hostIP"},
 		security: map[string]any{"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "seLinuxOptions": map[string]any{"type": "container_device_plugin_t"}},
 		volumes: []volume{
-			{name: "devfs", path: "/dev/dri", readOnly: true}, {name: "sysfsdrm", path: "/sys/class/drm", readOnly: true},
-			{name: "kubeletsockets", path: pluginSockets}, {name: "cdipath", path: "/var/run/cdi", kind: "DirectoryOrCreate"},
+			{name: "devfs", path: "/dev/dri", readOnly: true},
+			{name: "sysfsdrm", path: "/sys/class/drm", readOnly: true},
+			{name: "kubeletsockets", path: pluginSockets},
+			{name: "cdipath", path: "/var/run/cdi", kind: "DirectoryOrCreate"},
 		},
 		plugins: []string{"intel-gpu-plugin"},
 	},
