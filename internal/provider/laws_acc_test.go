@@ -68,7 +68,8 @@ type realServer struct {
 var served = map[string]string{
 	"CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments", "HorizontalPodAutoscaler": "horizontalpodautoscalers", "Ingress": "ingresses", "Job": "jobs",
 	"PodDisruptionBudget": "poddisruptionbudgets", "PersistentVolumeClaim": "persistentvolumeclaims", "Pod": "pods",
-	"ClusterPolicy": "clusterpolicies", "DeviceClass": "deviceclasses", "ResourceClaimTemplate": "resourceclaimtemplates",
+	"ClusterPolicy": "clusterpolicies", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "RuntimeClass": "runtimeclasses", "ServiceAccount": "serviceaccounts",
+	"DeviceClass": "deviceclasses", "ResourceClaimTemplate": "resourceclaimtemplates",
 	"Service": "services", "StatefulSet": "statefulsets", "StorageClass": "storageclasses",
 }
 

@@ -26,7 +26,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	get(modePath, &in.mode)
 	get(namespacePath, &in.namespace)
 	var sets types.Object
-	if get(daemonsetsPath, &sets); known(sets) {
+	if get(daemonsetsPath, &sets); diags.Given(sets) {
 		get(daemonsetsPath.AtName("update_strategy"), &in.update)
 		get(daemonsetsPath.AtName("max_unavailable"), &in.missing)
 	}
@@ -62,7 +62,7 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 	said := func(at path.Path) bool {
 		var v attr.Value
 		ds.Append(c.GetAttribute(ctx, at, &v)...)
-		return v != nil && known(v)
+		return v != nil && diags.Given(v)
 	}
 	inside := func(block string, names ...string) {
 		for _, n := range names {
@@ -89,7 +89,7 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 	var enabled types.Bool
 	if at := path.Root("device_plugin"); said(at) {
 		ds.Append(c.GetAttribute(ctx, at.AtName("enabled"), &enabled)...)
-		if known(enabled) && !enabled.ValueBool() {
+		if diags.Given(enabled) && !enabled.ValueBool() {
 			refuse(at.AtName("enabled"), "A stack without its device plugin is none: remove enabled, or make the exporter by mlk_node_agent.")
 		}
 		if config := at.AtName("config"); said(config) && !said(config.AtName("name")) {
@@ -101,7 +101,7 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 	}
 	var vendor types.String
 	ds.Append(c.GetAttribute(ctx, path.Root("vendor"), &vendor)...)
-	if known(vendor) && vendor.ValueString() != vendorNVIDIA {
+	if diags.Given(vendor) && vendor.ValueString() != vendorNVIDIA {
 		for _, n := range append([]string{"mig_strategy"}, nvidias...) {
 			if said(path.Root(n)) {
 				refuse(path.Root(n), "Remove it: it is about GPUs of NVIDIA.")
@@ -112,19 +112,16 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 	return ds
 }
 
-// known reports whether a configuration says something: what is unknown may be null.
-func known(v attr.Value) bool { return !v.IsNull() && !v.IsUnknown() }
-
 func (in *configured) troubles() []diags.Message {
 	var out []diags.Message
-	if in.mode.ValueString() == modeOperator && known(in.namespace) {
+	if in.mode.ValueString() == modeOperator && diags.Given(in.namespace) {
 		out = append(out, diags.Message{
 			Summary:  "A ClusterPolicy is in no namespace",
 			Happened: "With mode = \"operator\" the stack is an object of the whole cluster, and its programs run in the operator's namespace.",
 			Do:       "Remove namespace.", At: namespacePath,
 		})
 	}
-	if in.update.ValueString() == "OnDelete" && known(in.missing) {
+	if in.update.ValueString() == "OnDelete" && diags.Given(in.missing) {
 		out = append(out, diags.Message{
 			Summary:  "max_unavailable belongs to update strategy RollingUpdate",
 			Happened: "With OnDelete a pod changes when somebody deletes it, and not before.",
