@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 	corev1 "k8s.io/api/core/v1"
+	apitypes "k8s.io/apimachinery/pkg/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diagnose"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
@@ -29,7 +30,8 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 		w.mem.Pending = false
 		return nil
 	}
-	v := w.watch(level)
+	w.evicted = map[apitypes.UID]bool{}
+	v := w.watch()
 	defer v.stop()
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	var findings []diagnose.Finding
@@ -94,12 +96,19 @@ func (r *Resource[M, P]) interrupted(m P, when string) diag.Diagnostic {
 }
 
 // current are the pods whose failures end the wait: those of an earlier revision
-// are what an update may be about to replace.
+// are what an update may be about to replace, and those that the wait has evicted
+// have failed because another had.
 func (w *writer[M, P]) current(pods []corev1.Pod) []corev1.Pod {
-	if w.r.def.Outdated == nil {
-		return pods
-	}
-	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return w.r.def.Outdated(w.seen, &p) })
+	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool {
+		return w.evicted[p.UID] && disrupted(&p) || w.r.def.Outdated != nil && w.r.def.Outdated(w.seen, &p)
+	})
+}
+
+// disrupted reports whether a pod was ended from outside.
+func disrupted(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue
+	})
 }
 
 // evidence is what the watches showed.

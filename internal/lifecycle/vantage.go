@@ -55,9 +55,9 @@ type vantage[M any, P based[M]] struct {
 }
 
 // watch starts to look. live is the main object as the last write returned it.
-func (w *writer[M, P]) watch(level string) *vantage[M, P] {
+func (w *writer[M, P]) watch() *vantage[M, P] {
 	ref := w.want[0].ref
-	v := &vantage[M, P]{r: w.r, client: w.client, ref: ref, woken: make(chan struct{}, 1)}
+	v := &vantage[M, P]{r: w.r, client: w.client, ref: ref, woken: make(chan struct{}, 1), evicted: w.evicted}
 	if o := w.live[ref]; o != nil {
 		v.last, v.uid, v.floor = o, string(o.GetUID()), o.GetResourceVersion()
 	}
@@ -66,7 +66,6 @@ func (w *writer[M, P]) watch(level string) *vantage[M, P] {
 	v.model, v.beside = w.model, make([]*kube.Watching, len(w.r.def.Beside))
 	v.selector = w.r.selector(P(w.model))
 	v.openPods()
-	_ = level
 	return v
 }
 
@@ -307,9 +306,6 @@ func (v *vantage[M, P]) renew(ctx context.Context, seen Seen, names []string) {
 		err := v.client.Evict(ctx, p.Namespace, p.Name, p.UID)
 		if apierrors.IsTooManyRequests(err) {
 			continue // a disruption budget: tried again
-		}
-		if v.evicted == nil {
-			v.evicted = map[types.UID]bool{}
 		}
 		v.evicted[p.UID] = true
 		tflog.Info(ctx, "evicted a pod to start it anew with the others", map[string]any{"pod": p.Name, "error": fmt.Sprint(err)})

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apitypes "k8s.io/apimachinery/pkg/types"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -52,6 +53,8 @@ type writer[M any, P based[M]] struct {
 	// stopped is set when a wait between stages has not ended well, so that not all is
 	// written; failed when it has ended in an error.
 	stopped, failed bool
+	// evicted are the pods that a wait has ended to have them made anew.
+	evicted map[apitypes.UID]bool
 	// unsure is set when nobody knows whether an update took effect.
 	unsure bool
 	live   map[kube.Ref]*kube.Object

@@ -446,14 +446,52 @@ func unchangeable(o sent, m mutation) string {
 		return "the server refuses pods that their selector does not select"
 	case m.removed && (kept(m.at) || required(o.kind, m.at)):
 		return "the server refuses an object without it"
-	case m.removed && !scheme.Scheme.Recognizes(schema.FromAPIVersionAndKind(apiVersionOf(o), o.kind)) && m.at.field(0) == "emptyDir":
+	case m.removed && custom(o) && m.at.field(0) == "emptyDir":
 		return "a volume without a source is an empty directory"
+	case m.removed && custom(o) && inPod(m.at) && blank(m.at.in(o.object)):
+		return "in a pod nothing and an empty value mean the same, and of a custom resource nobody fills in either"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
 	case m.removed && followsLimits(o.object, m.at):
 		return "a pod whose request is gone requests its limit"
 	}
 	return ""
+}
+
+// custom reports whether an object is of a kind that the server only knows the schema of.
+func custom(o sent) bool {
+	return !scheme.Scheme.Recognizes(schema.FromAPIVersionAndKind(apiVersionOf(o), o.kind))
+}
+
+// inPod reports whether a place is inside a template of pods.
+func inPod(at place) bool {
+	for i := range len(at) - 1 {
+		template, _ := at[i].(string)
+		if at[i+1] == "spec" && strings.HasSuffix(strings.ToLower(template), "template") {
+			return true
+		}
+	}
+	return false
+}
+
+// blank reports whether a value says nothing.
+func blank(v any) bool {
+	switch x := v.(type) {
+	case nil:
+		return true
+	case string:
+		return x == ""
+	case []any:
+		return len(x) == 0
+	case map[string]any:
+		for _, e := range x {
+			if !blank(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func apiVersionOf(o sent) string {
