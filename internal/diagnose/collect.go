@@ -24,6 +24,9 @@ const (
 	logsWithin   = 6 * time.Second
 	// logPause is between two tries to read a log of which there was nothing.
 	logPause = 700 * time.Millisecond
+	// logTries is how often it is tried: nodes that are busy ending the other pods of a
+	// gang were seen to need more than one pause.
+	logTries = 4
 	// askedLogs bounds how many logs are read: as many as findings are shown.
 	askedLogs = 5
 	// askedLines is more than is quoted, because what a program died of may
@@ -272,17 +275,21 @@ func (c *collector) logs(ctx context.Context, masks Masks) {
 }
 
 // log reads one log. Right after a container's end a busy kubelet may have
-// nothing of it yet, so nothing is asked for a second time.
+// nothing of it yet, so nothing is asked for again, a few times.
 func (c *collector) log(ctx context.Context, ref logRef) (string, error) {
-	text, err := c.logOnce(ctx, ref)
-	if text != "" || err != nil {
-		return text, err
-	}
-	select {
-	case <-time.After(logPause):
-		return c.logOnce(ctx, ref)
-	case <-ctx.Done():
-		return "", nil
+	for try := 1; ; try++ {
+		text, err := c.logOnce(ctx, ref)
+		if apierrors.IsNotFound(err) {
+			return "", nil // the pod is gone, and its log with it: no fault worth a note
+		}
+		if text != "" || err != nil || try == logTries {
+			return text, err
+		}
+		select {
+		case <-time.After(logPause):
+		case <-ctx.Done():
+			return "", nil
+		}
 	}
 }
 

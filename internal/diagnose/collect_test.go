@@ -351,7 +351,7 @@ func TestCollectLogOfOtherRun(t *testing.T) {
 	}{
 		"the right one":  {map[bool]string{true: "old"}, []string{"a true"}, map[LogKey]string{{"a", "main"}: "old"}},
 		"only the other": {map[bool]string{false: "new"}, []string{"a true", "a false"}, map[LogKey]string{{"a", "main"}: "new"}},
-		"none":           {nil, []string{"a true", "a false", "a true", "a false"}, map[LogKey]string{{"a", "main"}: ""}},
+		"none":           {nil, slices.Repeat([]string{"a true", "a false"}, logTries), map[LogKey]string{{"a", "main"}: ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -378,7 +378,7 @@ func TestCollectLogOfOtherRun(t *testing.T) {
 // A busy kubelet gives nothing of a log right after the container's end.
 func TestCollectLogThatComesLate(t *testing.T) {
 	t.Parallel()
-	said := []string{"late", ""}
+	said := []string{"late", "", "", ""}
 	s := &script{pods: []corev1.Pod{aPod("a", ends(1))}, logs: func(context.Context, string, bool) (string, error) {
 		last := said[len(said)-1]
 		said = said[:len(said)-1]
