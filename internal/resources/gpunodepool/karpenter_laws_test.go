@@ -247,22 +247,7 @@ func editAt(o map[string]any, fields ...any) {
 func TestKarpenterInterruptedAnywhere(t *testing.T) {
 	t.Parallel()
 	updated := demand(map[string]any{"labels": map[string]any{"tier": "new"}})
-	for _, kill := range []bool{false, true} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("kill=%v/after=%v", kill, after), func(t *testing.T) {
-				t.Parallel()
-				for _, verb := range []string{"create", "update", "destroy"} {
-					n := 1
-					const most = 20
-					for ; n < most && karpenterInterrupted(t, verb, updated, &breaking{at: n, after: after, kill: kill}); n++ {
-					}
-					if n < 3 || n == most {
-						t.Errorf("%s: %d interruptions", verb, n-1)
-					}
-				}
-			})
-		}
-	}
+	anywhere(t, 3, 20, func(t *testing.T, verb string, b *breaking) bool { return karpenterInterrupted(t, verb, updated, b) })
 }
 
 func karpenterInterrupted(t *testing.T, verb string, updated map[string]any, b *breaking) bool {

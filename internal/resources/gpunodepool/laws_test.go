@@ -339,16 +339,23 @@ func TestOneList(t *testing.T) {
 func TestInterruptedAnywhere(t *testing.T) {
 	t.Parallel()
 	updated := declare(map[string]any{"labels": map[string]any{"tier": "new"}, "taints": []any{map[string]any{"key": "sku", "effect": "NoSchedule"}}})
+	anywhere(t, 5, 30, func(t *testing.T, verb string, b *breaking) bool { return interrupted(t, verb, updated, b) })
+}
+
+// anywhere breaks each request of a create, an update and a destroy in turn, before and
+// after it takes effect, until there is none left to break: at least so many, and less
+// than most.
+func anywhere(t *testing.T, least, most int, breaks func(t *testing.T, verb string, b *breaking) bool) {
+	t.Helper()
 	for _, kill := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("kill=%v/after=%v", kill, after), func(t *testing.T) {
 				t.Parallel()
 				for _, verb := range []string{"create", "update", "destroy"} {
 					n := 1
-					const most = 30
-					for ; n < most && interrupted(t, verb, updated, &breaking{at: n, after: after, kill: kill}); n++ {
+					for ; n < most && breaks(t, verb, &breaking{at: n, after: after, kill: kill}); n++ {
 					}
-					if n < 5 || n == most {
+					if n < least || n == most {
 						t.Errorf("%s: %d interruptions", verb, n-1)
 					}
 				}

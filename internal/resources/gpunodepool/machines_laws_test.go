@@ -212,22 +212,7 @@ func TestMachinesExplain(t *testing.T) {
 // TestMachinesInterruptedAnywhere cuts and kills at each request.
 func TestMachinesInterruptedAnywhere(t *testing.T) {
 	t.Parallel()
-	for _, kill := range []bool{false, true} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("kill=%v/after=%v", kill, after), func(t *testing.T) {
-				t.Parallel()
-				for _, verb := range []string{"create", "update", "destroy"} {
-					n := 1
-					const most = 30
-					for ; n < most && machinesInterrupted(t, verb, &breaking{at: n, after: after, kill: kill}); n++ {
-					}
-					if n < 3 || n == most {
-						t.Errorf("%s: %d interruptions", verb, n-1)
-					}
-				}
-			})
-		}
-	}
+	anywhere(t, 3, 30, machinesInterrupted)
 }
 
 func machinesInterrupted(t *testing.T, verb string, b *breaking) bool {
