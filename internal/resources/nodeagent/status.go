@@ -78,6 +78,9 @@ func steady(m *Model, seen lifecycle.Seen) bool {
 	if pod.ReadinessProbe != nil {
 		return true
 	}
+	if all, known := seen.Beside[kube.ControllerRevision.Kind]; known && newestIn(all) == "" {
+		return false // the watch of the revisions has not begun to show any
+	}
 	for i := range seen.Pods {
 		p := &seen.Pods[i]
 		if podspec.Active(p) && !outdated(seen, p) && (!podspec.Runs(p, m.Main()) || !podspec.Lasts(p, m.Main(), seen.Now)) {
@@ -87,24 +90,32 @@ func steady(m *Model, seen lifecycle.Seen) bool {
 	return true
 }
 
-// outdated reports whether a pod is of an earlier revision than the newest.
+// outdated reports whether a pod is of an earlier revision than the newest. Until the
+// newest has been seen and the controller has counted a pod of it, all are: the watch of
+// the revisions may be behind that of the DaemonSet, and then the newest in sight is
+// the one that an update is about to replace.
 func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 	set, _ := setOf(seen.Live)
 	all, known := seen.Beside[kube.ControllerRevision.Kind]
 	if set == nil || !known {
 		return false // without the right to see revisions, pods are all there is
 	}
-	if set.Status.ObservedGeneration < set.Generation {
-		return true // nobody knows yet which is the newest
+	if set.Status.ObservedGeneration < set.Generation || set.Status.UpdatedNumberScheduled == 0 {
+		return true
 	}
+	return p.Labels[appsv1.ControllerRevisionHashLabelKey] != newestIn(all)
+}
+
+// newestIn is the hash of the newest revision, "" where none is in sight.
+func newestIn(revisions []*kube.Object) string {
 	newest, hash := int64(-1), ""
-	for _, o := range all {
+	for _, o := range revisions {
 		r, err := kube.Typed[appsv1.ControllerRevision](kube.Live{"": o}, "")
 		if err == nil && r != nil && r.Revision > newest {
 			newest, hash = r.Revision, r.Labels[appsv1.ControllerRevisionHashLabelKey]
 		}
 	}
-	return hash != "" && p.Labels[appsv1.ControllerRevisionHashLabelKey] != hash
+	return hash
 }
 
 // observe fills on how many nodes the agent is.

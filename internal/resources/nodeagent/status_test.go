@@ -1,6 +1,7 @@
 package nodeagent_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -113,6 +114,47 @@ func TestSteady(t *testing.T) {
 		if got := nodeagent.Definition().Outdated(seen, &c.pod); got != old {
 			t.Errorf("%s: outdated %v", c.pod.Labels, got)
 		}
+	}
+}
+
+// Until it is certain which revision is the newest, no pod fails an update: the ones
+// in sight may be what it is about to replace.
+func TestOutdatedUntilSeen(t *testing.T) { // pain 13
+	t.Parallel()
+	const counted = "observedGeneration: 2, desiredNumberScheduled: 6, updatedNumberScheduled: 1"
+	revision := func(hash string, n int) *kube.Object {
+		return object(t, fmt.Sprintf(`{apiVersion: apps/v1, kind: ControllerRevision, metadata: {name: %s, labels: {controller-revision-hash: %[1]s}}, revision: %d}`, hash, n))
+	}
+	both := []*kube.Object{revision("new", 2), revision("old", 1)}
+	for name, c := range map[string]struct {
+		status    string
+		revisions []*kube.Object
+		forbidden bool
+		hash      string
+		want      bool
+	}{
+		"the watch has shown none yet":         {status: counted, revisions: []*kube.Object{}, hash: "old", want: true},
+		"the watch shows only the former":      {status: "observedGeneration: 2, desiredNumberScheduled: 6", revisions: both[1:], hash: "old", want: true},
+		"the controller has not looked":        {status: "observedGeneration: 1, desiredNumberScheduled: 6, updatedNumberScheduled: 6", revisions: both, hash: "new", want: true},
+		"a former one":                         {status: counted, revisions: both, hash: "old", want: true},
+		"the newest":                           {status: counted, revisions: both, hash: "new"},
+		"revisions may not be read, all count": {status: counted, forbidden: true, hash: "old"},
+	} {
+		seen := lifecycle.Seen{Live: kube.Live{"DaemonSet": daemonSet(t, "", c.status)}, Beside: map[string][]*kube.Object{}}
+		if !c.forbidden {
+			seen.Beside["ControllerRevision"] = c.revisions
+		}
+		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"controller-revision-hash": c.hash}}}
+		if got := nodeagent.Definition().Outdated(seen, &p); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	seen := lifecycle.Seen{
+		Live:   kube.Live{"DaemonSet": daemonSet(t, "", "observedGeneration: 2, desiredNumberScheduled: 1, updatedNumberScheduled: 1, numberReady: 1, numberAvailable: 1")},
+		Beside: map[string][]*kube.Object{"ControllerRevision": {}},
+	}
+	if got := nodeagent.Definition().Ready(model(t, ""), seen, "ready"); got.Outcome != wait.Progressing {
+		t.Errorf("done before a revision was seen: %+v", got)
 	}
 }
 
