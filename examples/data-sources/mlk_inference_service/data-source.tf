@@ -7,7 +7,8 @@ resource "mlk_inference_service" "bge" {
 }
 
 # The service as others see it. depends_on lets Terraform read it after it was
-# made; a service of another configuration is named, and needs none.
+# made; a service of another configuration is named, and needs none. It may as
+# well be a LeaderWorkerSet, or an InferenceService of KServe.
 data "mlk_inference_service" "bge" {
   name       = "bge"
   namespace  = mlk_inference_service.bge.namespace
@@ -25,5 +26,7 @@ output "embeddings" {
   value = {
     url    = "${data.mlk_inference_service.bge.url}/embed"
     models = data.mlk_inference_service.bge.revisions[*].model
+    # what a canary gets of the requests, in percent
+    canary = one([for r in data.mlk_inference_service.bge.revisions : r.weight if r.canary && r.current])
   }
 }

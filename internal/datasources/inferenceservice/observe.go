@@ -2,7 +2,6 @@ package inferenceservice
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +12,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-
-	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
 // The phases of a service.
@@ -27,32 +24,6 @@ const (
 
 // revisionKey numbers the revisions of a Deployment, on it and on its ReplicaSets.
 const revisionKey = "deployment.kubernetes.io/revision"
-
-// observe fills what the Deployment itself says.
-func observe(m *Model, d *appsv1.Deployment) {
-	m.Replicas = types.Int32Value(ptr.Deref(d.Spec.Replicas, 1))
-	m.ReadyReplicas = types.Int32Value(d.Status.ReadyReplicas)
-}
-
-// judge says how the rollout is.
-func judge(d *appsv1.Deployment) wait.Verdict {
-	want, s := ptr.Deref(d.Spec.Replicas, 1), d.Status
-	told := fmt.Sprintf("%d of %d pods are ready, %d of this revision", s.ReadyReplicas, want, s.UpdatedReplicas)
-	switch {
-	case s.ObservedGeneration < d.Generation:
-		return wait.Of(wait.Progressing, phaseProgressing, "", "The Deployment's controller has not taken notice of its last change yet")
-	case want == 0 && s.Replicas == 0:
-		return wait.Of(wait.Done, phaseStopped, "", "The service is asked to have no pods")
-	case s.UpdatedReplicas == want && s.Replicas == want && s.AvailableReplicas == want:
-		return wait.Of(wait.Done, phaseReady, "", told)
-	}
-	for _, c := range d.Status.Conditions {
-		if c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse {
-			return wait.Of(wait.Failed, phaseFailed, c.Reason, told)
-		}
-	}
-	return wait.Of(wait.Progressing, phaseProgressing, "", told)
-}
 
 // url is where a Service is reached inside the cluster.
 func url(s *corev1.Service) types.String {
@@ -112,24 +83,42 @@ func revisions(d *appsv1.Deployment, sets []*appsv1.ReplicaSet, canary bool) []R
 		if err != nil || !mine || !current && s.Status.Replicas == 0 {
 			continue
 		}
-		r := Revision{
-			Revision: types.Int64Value(n), Current: types.BoolValue(current), Canary: types.BoolValue(canary), Model: modelOf(&s.Spec.Template.Spec),
+		image, model := runs(&s.Spec.Template)
+		out = append(out, Revision{
+			Revision: types.Int64Value(n), Current: types.BoolValue(current), Canary: types.BoolValue(canary), Image: image, Model: model,
 			Replicas: types.Int32Value(s.Status.Replicas), ReadyReplicas: types.Int32Value(s.Status.ReadyReplicas),
-		}
-		if c := s.Spec.Template.Spec.Containers; len(c) > 0 {
-			r.Image = types.StringValue(c[0].Image)
-		}
-		out = append(out, r)
+		})
 	}
 	slices.SortFunc(out, func(a, b Revision) int { return cmp.Compare(b.Revision.ValueInt64(), a.Revision.ValueInt64()) })
 	return out
 }
 
-// The names that mlk_inference_service gives to what holds and loads a model.
+// The names that mlk_inference_service gives to what holds and loads a model, and
+// those of KServe: of its server, and of where the pods that it makes note the model.
 const (
-	modelVolume = "model"
-	loader      = "load-model"
+	modelVolume  = "model"
+	loader       = "load-model"
+	kserveServer = "kserve-container"
+	kserveSource = "internal.serving.kserve.io/storage-initializer-sourceuri"
 )
+
+// runs are the image of a pod's server, the first container unless KServe says
+// another, and its model.
+func runs(t *corev1.PodTemplateSpec) (image, model types.String) {
+	spec := t.Spec
+	if i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == kserveServer }); i > 0 {
+		spec.Containers = spec.Containers[i:]
+	}
+	if source := t.Annotations[kserveSource]; source != "" {
+		model = types.StringValue(source)
+	} else {
+		model = modelOf(&spec)
+	}
+	if len(spec.Containers) > 0 {
+		image = types.StringValue(spec.Containers[0].Image)
+	}
+	return image, model
+}
 
 // modelFlags name the model to the servers that mlk knows.
 var modelFlags = []string{"--model", "--model-path", "--model-id", "--model-repository", "--model-store"}

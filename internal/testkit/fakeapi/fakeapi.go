@@ -69,6 +69,7 @@ var kinds = map[string]schema.GroupVersionKind{
 	"runtimeclasses":           {Group: "node.k8s.io", Version: "v1", Kind: "RuntimeClass"},
 	"clusterpolicies":          {Group: "nvidia.com", Version: "v1", Kind: "ClusterPolicy"},
 	"leaderworkersets":         {Group: "leaderworkerset.x-k8s.io", Version: "v1", Kind: "LeaderWorkerSet"},
+	"inferenceservices":        {Group: "serving.kserve.io", Version: "v1beta1", Kind: "InferenceService"},
 	"httproutes":               {Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
 	"scaledobjects":            {Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject"},
 	"horizontalpodautoscalers": {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
