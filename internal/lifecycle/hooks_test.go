@@ -166,13 +166,7 @@ func (*duoProvider) DataSources(context.Context) []func() datasource.DataSource 
 // duos is another provider process for duos on an API server.
 func duos(t *testing.T, api *fakeapi.Server) *world {
 	t.Helper()
-	client, err := kube.NewClient(api.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	data := &lifecycle.ProviderData{Connect: func() (*kube.Client, error) { return client, nil }, Namespace: "default", ClusterChanged: "error"}
-	return &world{Core: testkit.NewCore(t, &duoProvider{testProvider{data: data}}, nil, "mlk_duo"), api: api, client: client, data: data}
+	return processOf(t, api, &process{}, "mlk_duo", func(data *lifecycle.ProviderData) provider.Provider { return &duoProvider{testProvider{data: data}} })
 }
 
 func kindsOf(objects any) []string {

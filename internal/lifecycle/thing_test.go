@@ -185,6 +185,8 @@ type process struct {
 	killAt  int
 	atWrite bool
 	after   bool
+	// died is called when it is killed: what waits must not go on for ever.
+	died func()
 
 	mu   sync.Mutex
 	n    int
@@ -200,12 +202,19 @@ func (p *process) cutOff(dead bool) {
 	p.dead, p.killAt, p.atWrite = dead, 0, false
 }
 
+func (p *process) die() {
+	if !p.dead && p.died != nil {
+		p.died()
+	}
+	p.dead = true
+}
+
 func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	p.n++
 	mine := p.n == p.killAt || p.atWrite && r.Method != http.MethodGet && !r.URL.Query().Has("dryRun")
 	if p.dead || mine && !p.after {
-		p.dead = true
+		p.die()
 		p.mu.Unlock()
 		return nil, errKilled
 	}
@@ -213,7 +222,7 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := p.next.RoundTrip(r)
 	if mine && err == nil {
 		p.mu.Lock()
-		p.dead = true
+		p.die()
 		p.mu.Unlock()
 		_ = resp.Body.Close()
 		return nil, errKilled
@@ -229,6 +238,12 @@ func newWorkspace(t *testing.T, api *fakeapi.Server) *world {
 
 func newProcess(t *testing.T, api *fakeapi.Server, p *process) *world {
 	t.Helper()
+	return processOf(t, api, p, "mlk_thing", func(data *lifecycle.ProviderData) provider.Provider { return &testProvider{data: data} })
+}
+
+// processOf is another process of a provider on the API server, at one of its resources.
+func processOf(t *testing.T, api *fakeapi.Server, p *process, typ string, of func(*lifecycle.ProviderData) provider.Provider) *world {
+	t.Helper()
 	cfg := api.Config()
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		p.next = next
@@ -243,7 +258,7 @@ func newProcess(t *testing.T, api *fakeapi.Server, p *process) *world {
 		Connect:   func() (*kube.Client, error) { return client, nil },
 		Namespace: "default", ClusterChanged: "error",
 	}
-	return &world{Core: testkit.NewCore(t, &testProvider{data: data}, nil, "mlk_thing"), api: api, client: client, data: data}
+	return &world{Core: testkit.NewCore(t, of(data), nil, typ), api: api, client: client, data: data}
 }
 
 func config(extra ...map[string]any) map[string]any {
