@@ -13,6 +13,7 @@ import (
 	batchac "k8s.io/client-go/applyconfigurations/batch/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
@@ -65,13 +66,13 @@ func (j *Job) Apply(template *corev1ac.PodTemplateSpecApplyConfiguration) *batch
 	// The pointers keep null apart from 0.
 	spec.Completions = j.Completions.ValueInt32Pointer()
 	spec.Parallelism = j.Parallelism.ValueInt32Pointer()
-	spec.CompletionMode = enum[batchv1.CompletionMode](j.CompletionMode)
+	spec.CompletionMode = values.Enum[batchv1.CompletionMode](j.CompletionMode)
 	spec.BackoffLimit = j.BackoffLimit.ValueInt32Pointer()
 	spec.BackoffLimitPerIndex = j.BackoffLimitPerIndex.ValueInt32Pointer()
 	spec.MaxFailedIndexes = j.MaxFailedIndexes.ValueInt32Pointer()
 	spec.ActiveDeadlineSeconds = j.ActiveDeadlineSeconds.ValueInt64Pointer()
 	spec.TTLSecondsAfterFinished = j.TTLSecondsAfterFinished.ValueInt32Pointer()
-	spec.PodReplacementPolicy = enum[batchv1.PodReplacementPolicy](j.PodReplacementPolicy)
+	spec.PodReplacementPolicy = values.Enum[batchv1.PodReplacementPolicy](j.PodReplacementPolicy)
 	if len(j.PodFailurePolicy) > 0 {
 		policy := batchac.PodFailurePolicy()
 		for _, r := range j.PodFailurePolicy {
@@ -105,15 +106,6 @@ func CompletionMode(v types.String) string {
 		return string(batchv1.NonIndexedCompletion)
 	}
 	return v.ValueString()
-}
-
-// enum returns a value of one of Kubernetes' string types; nil when v is null.
-func enum[T ~string](v types.String) *T {
-	if v.IsNull() {
-		return nil
-	}
-	t := T(v.ValueString())
-	return &t
 }
 
 // Adopt returns the model that, applied, would change nothing about the spec

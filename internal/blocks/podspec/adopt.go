@@ -227,18 +227,6 @@ func words(in []string) []types.String {
 	return out
 }
 
-// wordMap is a map of strings; null for an empty one.
-func wordMap(in map[string]string) map[string]types.String {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]types.String, len(in))
-	for k, v := range in {
-		out[k] = types.StringValue(v)
-	}
-	return out
-}
-
 // yes is a flag that the API does not keep when it is false.
 func yes(b bool) types.Bool {
 	if !b {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // scheduling returns what the pod says about nodes, gpu's part included.
@@ -58,7 +59,7 @@ func (s *Scheduling) orNil() *Scheduling {
 
 // selector tells the pool, of which there can be one, from other labels.
 func (a *adopter) selector() (pool types.String, selector map[string]types.String) {
-	selector = wordMap(a.spec.NodeSelector)
+	selector = values.Map(a.spec.NodeSelector)
 	if a.like != nil && (a.like.Scheduling == nil || a.like.Scheduling.NodePool.IsNull()) {
 		return types.StringNull(), selector
 	}
@@ -133,7 +134,7 @@ func adoptSelector(s *metav1.LabelSelector) *LabelSelector {
 	if s == nil {
 		return nil
 	}
-	out := &LabelSelector{MatchLabels: wordMap(s.MatchLabels)}
+	out := &LabelSelector{MatchLabels: values.Map(s.MatchLabels)}
 	for _, e := range s.MatchExpressions {
 		out.Expressions = append(out.Expressions, Expression{Key: types.StringValue(e.Key), Operator: word(e.Operator), Values: words(e.Values)})
 	}

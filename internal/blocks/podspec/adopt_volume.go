@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // placed is a mount in its container.
@@ -171,7 +172,7 @@ func adoptSource(s *corev1.VolumeSource) (v Volume, ok bool) {
 		c := s.Secret
 		v.Secret = &ObjectFiles{Name: word(c.SecretName), Items: adoptItems(c.Items), DefaultMode: defaultMode(c.DefaultMode), Optional: types.BoolPointerValue(c.Optional)}
 	case s.CSI != nil:
-		v.CSI = &CSI{Driver: word(s.CSI.Driver), ReadOnly: types.BoolPointerValue(s.CSI.ReadOnly), FSType: pointed(s.CSI.FSType), Attributes: wordMap(s.CSI.VolumeAttributes)}
+		v.CSI = &CSI{Driver: word(s.CSI.Driver), ReadOnly: types.BoolPointerValue(s.CSI.ReadOnly), FSType: pointed(s.CSI.FSType), Attributes: values.Map(s.CSI.VolumeAttributes)}
 		if ref := s.CSI.NodePublishSecretRef; ref != nil && isName(ref.Name) {
 			v.CSI.Secret = word(ref.Name)
 		}
@@ -274,7 +275,7 @@ func adoptEphemeral(e *corev1.EphemeralVolumeSource) (*EphemeralPVC, bool) {
 	out := &EphemeralPVC{
 		Size: amountOf(&size), StorageClass: pointed(t.Spec.StorageClassName),
 		VolumeMode: wordUnless(deref(t.Spec.VolumeMode), corev1.PersistentVolumeFilesystem),
-		Labels:     wordMap(t.Labels), Annotations: wordMap(t.Annotations),
+		Labels:     values.Map(t.Labels), Annotations: values.Map(t.Annotations),
 	}
 	for _, m := range t.Spec.AccessModes {
 		out.AccessModes = append(out.AccessModes, types.StringValue(string(m)))

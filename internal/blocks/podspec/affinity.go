@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // NodeAffinity chooses nodes by their labels.
@@ -180,10 +182,10 @@ func (s *LabelSelector) apply() *metav1ac.LabelSelectorApplyConfiguration {
 	if s == nil {
 		return nil
 	}
-	out := &metav1ac.LabelSelectorApplyConfiguration{MatchLabels: textMap(s.MatchLabels)}
+	out := &metav1ac.LabelSelectorApplyConfiguration{MatchLabels: values.Plain(s.MatchLabels)}
 	for _, e := range s.Expressions {
 		out.MatchExpressions = append(out.MatchExpressions, metav1ac.LabelSelectorRequirementApplyConfiguration{
-			Key: e.Key.ValueStringPointer(), Operator: enum[metav1.LabelSelectorOperator](e.Operator), Values: texts(e.Values),
+			Key: e.Key.ValueStringPointer(), Operator: values.Enum[metav1.LabelSelectorOperator](e.Operator), Values: texts(e.Values),
 		})
 	}
 	return out

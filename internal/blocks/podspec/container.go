@@ -11,6 +11,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
@@ -105,7 +106,7 @@ func (c *Container) apply(name string, mounts map[string]containerMounts) (*core
 	out := &corev1ac.ContainerApplyConfiguration{
 		Name:                     &name,
 		Image:                    c.Image.ValueStringPointer(),
-		ImagePullPolicy:          enum[corev1.PullPolicy](c.ImagePullPolicy),
+		ImagePullPolicy:          values.Enum[corev1.PullPolicy](c.ImagePullPolicy),
 		Command:                  texts(c.Command),
 		Args:                     texts(c.Args),
 		WorkingDir:               c.WorkingDir.ValueStringPointer(),
@@ -119,7 +120,7 @@ func (c *Container) apply(name string, mounts map[string]containerMounts) (*core
 		Lifecycle:                c.Hooks.apply(),
 		SecurityContext:          c.SecurityContext.apply(),
 		TerminationMessagePath:   c.TerminationMessagePath.ValueStringPointer(),
-		TerminationMessagePolicy: enum[corev1.TerminationMessagePolicy](c.TerminationMessagePolicy),
+		TerminationMessagePolicy: values.Enum[corev1.TerminationMessagePolicy](c.TerminationMessagePolicy),
 		Stdin:                    c.Stdin.ValueBoolPointer(),
 		TTY:                      c.TTY.ValueBoolPointer(),
 	}
@@ -130,12 +131,12 @@ func (c *Container) apply(name string, mounts map[string]containerMounts) (*core
 }
 
 func (r *Restart) apply(c *corev1ac.ContainerApplyConfiguration) {
-	c.RestartPolicy = enum[corev1.ContainerRestartPolicy](r.RestartPolicy)
+	c.RestartPolicy = values.Enum[corev1.ContainerRestartPolicy](r.RestartPolicy)
 	for _, rule := range r.RestartPolicyRules {
-		ac := corev1ac.ContainerRestartRuleApplyConfiguration{Action: enum[corev1.ContainerRestartRuleAction](rule.Action)}
+		ac := corev1ac.ContainerRestartRuleApplyConfiguration{Action: values.Enum[corev1.ContainerRestartRuleAction](rule.Action)}
 		if e := rule.ExitCodes; e != nil {
 			ac.ExitCodes = &corev1ac.ContainerRestartRuleOnExitCodesApplyConfiguration{
-				Operator: enum[corev1.ContainerRestartRuleOnExitCodesOperator](e.Operator),
+				Operator: values.Enum[corev1.ContainerRestartRuleOnExitCodesOperator](e.Operator),
 			}
 			for _, v := range e.Values {
 				ac.ExitCodes.Values = append(ac.ExitCodes.Values, v.ValueInt32())
@@ -234,7 +235,7 @@ func applyPorts(in map[string]Port) ([]corev1ac.ContainerPortApplyConfiguration,
 		name, number, protocol := portKey(key)
 		ac := corev1ac.ContainerPortApplyConfiguration{
 			ContainerPort: p.Port.ValueInt32Pointer(),
-			Protocol:      enum[corev1.Protocol](p.Protocol),
+			Protocol:      values.Enum[corev1.Protocol](p.Protocol),
 			HostPort:      p.HostPort.ValueInt32Pointer(),
 			HostIP:        p.HostIP.ValueStringPointer(),
 		}

@@ -15,6 +15,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // DefaultContainer is the name of the main container when container_name is null.
@@ -145,7 +146,7 @@ func (m *Model) Apply() (*corev1ac.PodTemplateSpecApplyConfiguration, diag.Diagn
 		HostIPC:                       m.HostIPC.ValueBoolPointer(),
 		Hostname:                      m.Hostname.ValueStringPointer(),
 		Subdomain:                     m.Subdomain.ValueStringPointer(),
-		DNSPolicy:                     enum[corev1.DNSPolicy](m.DNSPolicy),
+		DNSPolicy:                     values.Enum[corev1.DNSPolicy](m.DNSPolicy),
 		DNSConfig:                     m.DNSConfig.apply(),
 		SecurityContext:               m.PodSecurityContext.apply(),
 	}
@@ -168,7 +169,7 @@ func (m *Model) Apply() (*corev1ac.PodTemplateSpecApplyConfiguration, diag.Diagn
 	t := &corev1ac.PodTemplateSpecApplyConfiguration{Spec: spec}
 	if len(m.PodLabels)+len(m.PodAnnotations) > 0 {
 		t.ObjectMetaApplyConfiguration = &metav1ac.ObjectMetaApplyConfiguration{
-			Labels: textMap(m.PodLabels), Annotations: textMap(m.PodAnnotations),
+			Labels: values.Plain(m.PodLabels), Annotations: values.Plain(m.PodAnnotations),
 		}
 	}
 	return t, ds

@@ -4,6 +4,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // Probe asks a container how it is.
@@ -85,7 +87,7 @@ func (p *Probe) apply() *corev1ac.ProbeApplyConfiguration {
 		TerminationGracePeriodSeconds:  p.TerminationGracePeriodSeconds.ValueInt64Pointer(),
 	}
 	if t := p.TCPSocket; t != nil {
-		out.TCPSocket = &corev1ac.TCPSocketActionApplyConfiguration{Port: port(t.Port), Host: t.Host.ValueStringPointer()}
+		out.TCPSocket = &corev1ac.TCPSocketActionApplyConfiguration{Port: values.Share(t.Port), Host: t.Host.ValueStringPointer()}
 	}
 	if g := p.GRPC; g != nil {
 		out.GRPC = &corev1ac.GRPCActionApplyConfiguration{Port: g.Port.ValueInt32Pointer(), Service: g.Service.ValueStringPointer()}
@@ -123,7 +125,7 @@ func (h *HTTPGet) apply() *corev1ac.HTTPGetActionApplyConfiguration {
 		return nil
 	}
 	out := &corev1ac.HTTPGetActionApplyConfiguration{
-		Path: h.Path.ValueStringPointer(), Port: port(h.Port), Host: h.Host.ValueStringPointer(), Scheme: enum[corev1.URIScheme](h.Scheme),
+		Path: h.Path.ValueStringPointer(), Port: values.Share(h.Port), Host: h.Host.ValueStringPointer(), Scheme: values.Enum[corev1.URIScheme](h.Scheme),
 	}
 	for _, header := range h.Headers {
 		out.HTTPHeaders = append(out.HTTPHeaders, corev1ac.HTTPHeaderApplyConfiguration{

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
@@ -112,7 +113,7 @@ func (m *Model) applyScheduling(spec *corev1ac.PodSpecApplyConfiguration) diag.D
 }
 
 func (s *Scheduling) selector() map[string]string {
-	out := textMap(s.NodeSelector)
+	out := values.Plain(s.NodeSelector)
 	if s.NodePool.IsNull() {
 		return out
 	}
@@ -126,8 +127,8 @@ func (s *Scheduling) selector() map[string]string {
 // Apply returns the toleration for Kubernetes.
 func (t *Toleration) Apply() corev1ac.TolerationApplyConfiguration {
 	return corev1ac.TolerationApplyConfiguration{
-		Key: t.Key.ValueStringPointer(), Operator: enum[corev1.TolerationOperator](t.Operator), Value: t.Value.ValueStringPointer(),
-		Effect: enum[corev1.TaintEffect](t.Effect), TolerationSeconds: t.Seconds.ValueInt64Pointer(),
+		Key: t.Key.ValueStringPointer(), Operator: values.Enum[corev1.TolerationOperator](t.Operator), Value: t.Value.ValueStringPointer(),
+		Effect: values.Enum[corev1.TaintEffect](t.Effect), TolerationSeconds: t.Seconds.ValueInt64Pointer(),
 	}
 }
 
@@ -141,11 +142,11 @@ func (s *Spread) apply() corev1ac.TopologySpreadConstraintApplyConfiguration {
 	return corev1ac.TopologySpreadConstraintApplyConfiguration{
 		MaxSkew:            s.MaxSkew.ValueInt32Pointer(),
 		TopologyKey:        s.TopologyKey.ValueStringPointer(),
-		WhenUnsatisfiable:  enum[corev1.UnsatisfiableConstraintAction](s.WhenUnsatisfiable),
+		WhenUnsatisfiable:  values.Enum[corev1.UnsatisfiableConstraintAction](s.WhenUnsatisfiable),
 		LabelSelector:      s.LabelSelector.apply(),
 		MinDomains:         s.MinDomains.ValueInt32Pointer(),
-		NodeAffinityPolicy: enum[corev1.NodeInclusionPolicy](s.NodeAffinityPolicy),
-		NodeTaintsPolicy:   enum[corev1.NodeInclusionPolicy](s.NodeTaintsPolicy),
+		NodeAffinityPolicy: values.Enum[corev1.NodeInclusionPolicy](s.NodeAffinityPolicy),
+		NodeTaintsPolicy:   values.Enum[corev1.NodeInclusionPolicy](s.NodeTaintsPolicy),
 		MatchLabelKeys:     texts(s.MatchLabelKeys),
 	}
 }

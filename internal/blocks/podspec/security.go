@@ -4,6 +4,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // Security is what a container may do on its node.
@@ -92,7 +94,7 @@ func (s *PodSecurity) apply() *corev1ac.PodSecurityContextApplyConfiguration {
 		RunAsGroup:          s.RunAsGroup.ValueInt64Pointer(),
 		RunAsNonRoot:        s.RunAsNonRoot.ValueBoolPointer(),
 		FSGroup:             s.FSGroup.ValueInt64Pointer(),
-		FSGroupChangePolicy: enum[corev1.PodFSGroupChangePolicy](s.FSGroupChangePolicy),
+		FSGroupChangePolicy: values.Enum[corev1.PodFSGroupChangePolicy](s.FSGroupChangePolicy),
 		SeccompProfile:      s.SeccompProfile.seccomp(),
 		AppArmorProfile:     s.AppArmorProfile.appArmor(),
 		SELinuxOptions:      s.SELinuxOptions.apply(),
@@ -111,7 +113,7 @@ func (p *Profile) seccomp() *corev1ac.SeccompProfileApplyConfiguration {
 		return nil
 	}
 	return &corev1ac.SeccompProfileApplyConfiguration{
-		Type: enum[corev1.SeccompProfileType](p.Type), LocalhostProfile: p.LocalhostProfile.ValueStringPointer(),
+		Type: values.Enum[corev1.SeccompProfileType](p.Type), LocalhostProfile: p.LocalhostProfile.ValueStringPointer(),
 	}
 }
 
@@ -120,7 +122,7 @@ func (p *Profile) appArmor() *corev1ac.AppArmorProfileApplyConfiguration {
 		return nil
 	}
 	return &corev1ac.AppArmorProfileApplyConfiguration{
-		Type: enum[corev1.AppArmorProfileType](p.Type), LocalhostProfile: p.LocalhostProfile.ValueStringPointer(),
+		Type: values.Enum[corev1.AppArmorProfileType](p.Type), LocalhostProfile: p.LocalhostProfile.ValueStringPointer(),
 	}
 }
 

@@ -11,20 +11,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
-
-// enum returns a value of one of Kubernetes' string types; nil when v is null.
-func enum[T ~string](v types.String) *T {
-	if v.IsNull() {
-		return nil
-	}
-	t := T(v.ValueString())
-	return &t
-}
 
 // texts returns plain strings; nil for null.
 func texts(in []types.String) []string {
@@ -34,20 +24,6 @@ func texts(in []types.String) []string {
 	out := make([]string, len(in))
 	for i, s := range in {
 		out[i] = s.ValueString()
-	}
-	return out
-}
-
-// textMap returns a plain map without the entries that are null.
-func textMap(in map[string]types.String) map[string]string {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		if !v.IsNull() {
-			out[k] = v.ValueString()
-		}
 	}
 	return out
 }
@@ -79,15 +55,6 @@ func mode(v types.String) *int32 {
 	}
 	out := int32(n)
 	return &out
-}
-
-// port is a port number or, when it is not one, the name of a port.
-func port(v types.String) *intstr.IntOrString {
-	if v.IsNull() {
-		return nil
-	}
-	p := intstr.Parse(v.ValueString())
-	return &p
 }
 
 // root returns the path of a top-level attribute or of one below it.

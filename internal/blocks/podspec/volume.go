@@ -7,6 +7,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // What shared_memory makes: a volume in memory, mounted where POSIX shared
@@ -91,7 +92,7 @@ func (m *Model) mounts() map[string]containerMounts {
 				ReadOnly:         p.ReadOnly.ValueBoolPointer(),
 				SubPath:          p.SubPath.ValueStringPointer(),
 				SubPathExpr:      p.SubPathExpr.ValueStringPointer(),
-				MountPropagation: enum[corev1.MountPropagationMode](p.Propagation),
+				MountPropagation: values.Enum[corev1.MountPropagationMode](p.Propagation),
 			})
 			out[container] = c
 		}

@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 )
 
 // ObjectFiles are the keys of a ConfigMap or Secret as files.
@@ -82,10 +84,10 @@ func (v *Volume) source() (*corev1ac.VolumeSourceApplyConfiguration, diag.Diagno
 	case v.EmptyDir != nil:
 		limit, lds := amount(v.EmptyDir.SizeLimit)
 		ds.Append(lds...)
-		out.EmptyDir = &corev1ac.EmptyDirVolumeSourceApplyConfiguration{Medium: enum[corev1.StorageMedium](v.EmptyDir.Medium), SizeLimit: limit}
+		out.EmptyDir = &corev1ac.EmptyDirVolumeSourceApplyConfiguration{Medium: values.Enum[corev1.StorageMedium](v.EmptyDir.Medium), SizeLimit: limit}
 	case v.HostPath != nil:
 		out.HostPath = &corev1ac.HostPathVolumeSourceApplyConfiguration{
-			Path: v.HostPath.Path.ValueStringPointer(), Type: enum[corev1.HostPathType](v.HostPath.Type),
+			Path: v.HostPath.Path.ValueStringPointer(), Type: values.Enum[corev1.HostPathType](v.HostPath.Type),
 		}
 	case v.ConfigMap != nil:
 		c := v.ConfigMap
@@ -106,7 +108,7 @@ func (v *Volume) source() (*corev1ac.VolumeSourceApplyConfiguration, diag.Diagno
 		}
 	case v.Image != nil:
 		out.Image = &corev1ac.ImageVolumeSourceApplyConfiguration{
-			Reference: v.Image.Reference.ValueStringPointer(), PullPolicy: enum[corev1.PullPolicy](v.Image.PullPolicy),
+			Reference: v.Image.Reference.ValueStringPointer(), PullPolicy: values.Enum[corev1.PullPolicy](v.Image.PullPolicy),
 		}
 	case v.Projected != nil:
 		p, pds := v.Projected.apply()
@@ -129,7 +131,7 @@ func (v *Volume) source() (*corev1ac.VolumeSourceApplyConfiguration, diag.Diagno
 func (c *CSI) apply() *corev1ac.CSIVolumeSourceApplyConfiguration {
 	out := &corev1ac.CSIVolumeSourceApplyConfiguration{
 		Driver: c.Driver.ValueStringPointer(), ReadOnly: c.ReadOnly.ValueBoolPointer(), FSType: c.FSType.ValueStringPointer(),
-		VolumeAttributes: textMap(c.Attributes),
+		VolumeAttributes: values.Plain(c.Attributes),
 	}
 	if !c.Secret.IsNull() {
 		out.NodePublishSecretRef = &corev1ac.LocalObjectReferenceApplyConfiguration{Name: c.Secret.ValueStringPointer()}
@@ -140,7 +142,7 @@ func (c *CSI) apply() *corev1ac.CSIVolumeSourceApplyConfiguration {
 func (e *EphemeralPVC) apply() (*corev1ac.EphemeralVolumeSourceApplyConfiguration, diag.Diagnostics) {
 	size, ds := amount(e.Size)
 	spec := &corev1ac.PersistentVolumeClaimSpecApplyConfiguration{
-		StorageClassName: e.StorageClass.ValueStringPointer(), VolumeMode: enum[corev1.PersistentVolumeMode](e.VolumeMode),
+		StorageClassName: e.StorageClass.ValueStringPointer(), VolumeMode: values.Enum[corev1.PersistentVolumeMode](e.VolumeMode),
 	}
 	for _, m := range e.AccessModes {
 		spec.AccessModes = append(spec.AccessModes, corev1.PersistentVolumeAccessMode(m.ValueString()))
@@ -150,7 +152,7 @@ func (e *EphemeralPVC) apply() (*corev1ac.EphemeralVolumeSourceApplyConfiguratio
 	}
 	template := &corev1ac.PersistentVolumeClaimTemplateApplyConfiguration{Spec: spec}
 	if len(e.Labels)+len(e.Annotations) > 0 {
-		template.ObjectMetaApplyConfiguration = &metav1ac.ObjectMetaApplyConfiguration{Labels: textMap(e.Labels), Annotations: textMap(e.Annotations)}
+		template.ObjectMetaApplyConfiguration = &metav1ac.ObjectMetaApplyConfiguration{Labels: values.Plain(e.Labels), Annotations: values.Plain(e.Annotations)}
 	}
 	return &corev1ac.EphemeralVolumeSourceApplyConfiguration{VolumeClaimTemplate: template}, ds
 }

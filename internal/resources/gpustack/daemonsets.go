@@ -15,6 +15,7 @@ import (
 	nodeac "k8s.io/client-go/applyconfigurations/node/v1"
 	rbacac "k8s.io/client-go/applyconfigurations/rbac/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 )
 
@@ -119,7 +120,7 @@ func (m *Model) meta(role string) object {
 // selectorOf are the labels by which a DaemonSet knows its pods.
 func (m *Model) selectorOf(component string) object {
 	if s := m.plugin().Selector; component == rolePlugin && len(s) > 0 {
-		return texted(table(s))
+		return texted(values.Plain(s))
 	}
 	return object{nameKey: labelOf(m.Name.ValueString()), componentKey: component}
 }
@@ -146,12 +147,12 @@ func (m *Model) set(role, component string, pod object) object {
 	d, v := or(m.DaemonSets), vendorOf(m.Vendor)
 	labels := m.selectorOf(component)
 	template := object{"metadata": object{"labels": labels}, "spec": pod}
-	if extra := table(d.Labels); len(extra) > 0 {
+	if extra := values.Plain(d.Labels); len(extra) > 0 {
 		all := texted(extra)
 		maps.Copy(all, labels)
 		template["metadata"] = object{"labels": all}
 	}
-	if extra := table(d.Annotations); len(extra) > 0 {
+	if extra := values.Plain(d.Annotations); len(extra) > 0 {
 		template["metadata"].(object)["annotations"] = texted(extra) //nolint:forcetypeassert // made above
 	}
 	pod["priorityClassName"] = cmp.Or(d.PriorityClass.ValueString(), "system-node-critical")
@@ -185,7 +186,7 @@ func (m *Model) set(role, component string, pod object) object {
 // looks for, by the labels of Node Feature Discovery or one that people set.
 func (m *Model) place(pod object) {
 	if m.NodeSelector != nil {
-		pod["nodeSelector"] = texted(table(m.NodeSelector))
+		pod["nodeSelector"] = texted(values.Plain(m.NodeSelector))
 		return
 	}
 	in := func(key, value string) any {
@@ -220,7 +221,7 @@ func (o *Operand) container(name, repository, image, version string, env, fields
 	if len(o.Args) > 0 {
 		out["args"] = texts(o.Args)
 	}
-	said := table(o.Env)
+	said := values.Plain(o.Env)
 	var all []any
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		if _, over := said[k]; !over {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -49,7 +50,7 @@ func adoptDaemonSets(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 		m.adoptPlugin(c)
 	}
 	if set.Spec.Selector != nil && !maps.Equal(plainOf(m.selectorOf(rolePlugin)), set.Spec.Selector.MatchLabels) {
-		m.DevicePlugin.Selector = adoptTable(set.Spec.Selector.MatchLabels)
+		m.DevicePlugin.Selector = values.Map(set.Spec.Selector.MatchLabels)
 	}
 	m.adoptPlace(&pod)
 	d := &DaemonSets{PriorityClass: types.StringNull()}
@@ -116,7 +117,7 @@ func (m *Model) adoptPlace(pod *corev1.PodSpec) {
 	usual, _ := made["nodeSelector"].(object)
 	switch {
 	case len(pod.NodeSelector) > 0 && !maps.Equal(plainOf(usual), pod.NodeSelector):
-		m.NodeSelector = adoptTable(pod.NodeSelector)
+		m.NodeSelector = values.Map(pod.NodeSelector)
 	case len(pod.NodeSelector) == 0 && (usual != nil || pod.Affinity == nil || pod.Affinity.NodeAffinity == nil):
 		m.NodeSelector = map[string]types.String{}
 	}

@@ -238,32 +238,6 @@ func texts(in []types.String) []string {
 	return out
 }
 
-// table returns a map without the entries that are null; nil for none.
-func table(in map[string]types.String) map[string]string {
-	var out map[string]string
-	for k, v := range in {
-		if v.IsNull() {
-			continue
-		}
-		if out == nil {
-			out = make(map[string]string, len(in))
-		}
-		out[k] = v.ValueString()
-	}
-	return out
-}
-
-func adoptTable(in map[string]string) map[string]types.String {
-	var out map[string]types.String
-	for k, v := range in {
-		if out == nil {
-			out = make(map[string]types.String, len(in))
-		}
-		out[k] = types.StringValue(v)
-	}
-	return out
-}
-
 func adoptTolerations(in []corev1ac.TolerationApplyConfiguration) []podspec.Toleration {
 	var plain []corev1.Toleration
 	for _, t := range in {

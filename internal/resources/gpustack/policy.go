@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
 )
 
@@ -145,7 +146,7 @@ func policy(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	if o := m.Operator; o != nil {
 		s.Operator = &crd.PolicyOperator{
 			DefaultRuntime: o.DefaultRuntime.ValueStringPointer(), RuntimeClass: o.RuntimeClass.ValueStringPointer(),
-			Labels: table(o.Labels), Annotations: table(o.Annotations),
+			Labels: values.Plain(o.Labels), Annotations: values.Plain(o.Annotations),
 		}
 	}
 	s.Daemonsets = m.DaemonSets.policy()
@@ -202,7 +203,7 @@ func (d *DaemonSets) policy() *crd.PolicyDaemonsets {
 		return &crd.PolicyDaemonsets{}
 	}
 	out := &crd.PolicyDaemonsets{
-		Labels: table(d.Labels), Annotations: table(d.Annotations),
+		Labels: values.Plain(d.Labels), Annotations: values.Plain(d.Annotations),
 		PriorityClassName: d.PriorityClass.ValueStringPointer(), UpdateStrategy: d.UpdateStrategy.ValueStringPointer(),
 	}
 	for i := range d.Tolerations {
@@ -261,7 +262,7 @@ func (x *DCGMExporter) policy(o crd.Operand) *crd.PolicyDCGMExporter {
 	if s := x.ServiceMonitor; s != nil {
 		out.ServiceMonitor = orNil(crd.PolicyMonitor{
 			Enabled: s.Enabled.ValueBoolPointer(), Interval: s.Interval.ValueStringPointer(),
-			HonorLabels: s.HonorLabels.ValueBoolPointer(), AdditionalLabels: table(s.Labels),
+			HonorLabels: s.HonorLabels.ValueBoolPointer(), AdditionalLabels: values.Plain(s.Labels),
 		})
 	}
 	if s := x.Service; s != nil {

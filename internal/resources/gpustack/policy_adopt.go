@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
@@ -112,7 +113,7 @@ func adoptOperator(o *crd.PolicyOperator, like *Operator) *Operator {
 	out := &Operator{
 		DefaultRuntime: unless(o.DefaultRuntime, defaultRuntime, l.DefaultRuntime, word),
 		RuntimeClass:   unless(o.RuntimeClass, defaultRuntimeClass, l.RuntimeClass, word),
-		Labels:         adoptTable(o.Labels), Annotations: adoptTable(o.Annotations),
+		Labels:         values.Map(o.Labels), Annotations: values.Map(o.Annotations),
 	}
 	if out.DefaultRuntime.IsNull() && out.RuntimeClass.IsNull() && len(out.Labels)+len(out.Annotations) == 0 {
 		return nil
@@ -125,7 +126,7 @@ func adoptDaemonsets(d *crd.PolicyDaemonsets, like *DaemonSets) *DaemonSets {
 		return nil
 	}
 	out := &DaemonSets{
-		Labels: adoptTable(d.Labels), Annotations: adoptTable(d.Annotations), Tolerations: adoptTolerations(d.Tolerations),
+		Labels: values.Map(d.Labels), Annotations: values.Map(d.Annotations), Tolerations: adoptTolerations(d.Tolerations),
 		PriorityClass: word(d.PriorityClassName), UpdateStrategy: unless(d.UpdateStrategy, rolling, or(like).UpdateStrategy, word),
 	}
 	if d.RollingUpdate != nil {
@@ -222,7 +223,7 @@ func adoptExporter(x *crd.PolicyDCGMExporter) *DCGMExporter {
 	}
 	if s := x.ServiceMonitor; s != nil {
 		out.ServiceMonitor = &ServiceMonitor{
-			Enabled: types.BoolPointerValue(s.Enabled), Interval: word(s.Interval), HonorLabels: types.BoolPointerValue(s.HonorLabels), Labels: adoptTable(s.AdditionalLabels),
+			Enabled: types.BoolPointerValue(s.Enabled), Interval: word(s.Interval), HonorLabels: types.BoolPointerValue(s.HonorLabels), Labels: values.Map(s.AdditionalLabels),
 		}
 		if m := out.ServiceMonitor; m.Enabled.IsNull() && m.Interval.IsNull() && m.HonorLabels.IsNull() && m.Labels == nil {
 			out.ServiceMonitor = nil

@@ -15,6 +15,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
@@ -36,8 +37,8 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	m.Namespace = types.StringValue(set.Namespace)
 	m.Selector = adoptSelector(set, m, like)
 	adoptPod(m, set, live, prior)
-	m.MinReadySeconds = stated(&set.Spec.MinReadySeconds, 0, like.MinReadySeconds)
-	m.RevisionHistoryLimit = stated(set.Spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit)
+	m.MinReadySeconds = values.Stated(&set.Spec.MinReadySeconds, 0, like.MinReadySeconds)
+	m.RevisionHistoryLimit = values.Stated(set.Spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit)
 	m.UpdateStrategy = adoptStrategy(set.Spec.UpdateStrategy, like.UpdateStrategy)
 	ds.Append(adoptService(m, live, prior)...)
 	return m, ds
@@ -114,22 +115,6 @@ func adoptMonitor(live kube.Live) *Metrics {
 	}
 }
 
-// stated is a number; null where it is the server's default and nobody stated it.
-func stated(n *int32, byDefault int32, like types.Int32) types.Int32 {
-	if n == nil || *n == byDefault && like.IsNull() {
-		return types.Int32Null()
-	}
-	return types.Int32Value(*n)
-}
-
-// word is a text; null where it is the server's default and nobody stated it.
-func word(s, byDefault string, like types.String) types.String {
-	if s == "" || s == byDefault && like.IsNull() {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
-}
-
 func adoptSelector(set *appsv1.DaemonSet, m, like *Model) map[string]types.String {
 	if set.Spec.Selector == nil || len(set.Spec.Selector.MatchLabels) == 0 {
 		return nil
@@ -138,28 +123,24 @@ func adoptSelector(set *appsv1.DaemonSet, m, like *Model) map[string]types.Strin
 	if maps.Equal(labels, selectorOf(m)) && like.Selector == nil {
 		return nil
 	}
-	out := make(map[string]types.String, len(labels))
-	for k, v := range labels {
-		out[k] = types.StringValue(v)
-	}
-	return out
+	return values.Map(labels)
 }
 
 func adoptStrategy(s appsv1.DaemonSetUpdateStrategy, like *UpdateStrategy) *UpdateStrategy {
 	if like == nil {
 		like = &UpdateStrategy{}
 	}
-	out := UpdateStrategy{Type: word(string(s.Type), rolling, like.Type)}
+	out := UpdateStrategy{Type: values.Word(string(s.Type), rolling, like.Type)}
 	if r := s.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
-			out.MaxSurge = word(r.MaxSurge.String(), "0", like.MaxSurge)
+			out.MaxSurge = values.Word(r.MaxSurge.String(), "0", like.MaxSurge)
 		}
 		usual := "1"
 		if !isNone(out.MaxSurge) {
 			usual = "0"
 		}
 		if r.MaxUnavailable != nil {
-			out.MaxUnavailable = word(r.MaxUnavailable.String(), usual, like.MaxUnavailable)
+			out.MaxUnavailable = values.Word(r.MaxUnavailable.String(), usual, like.MaxUnavailable)
 		}
 	}
 	if out == (UpdateStrategy{}) {
@@ -183,7 +164,7 @@ func adoptService(m *Model, live kube.Live, prior *Model) diag.Diagnostics {
 	if s != nil && prior.Service != nil {
 		now := *prior.Service
 		if p := s.Spec.InternalTrafficPolicy; p != nil {
-			now.InternalTrafficPolicy = word(string(*p), everywhere, now.InternalTrafficPolicy)
+			now.InternalTrafficPolicy = values.Word(string(*p), everywhere, now.InternalTrafficPolicy)
 		}
 		now.Annotations = maps.Clone(now.Annotations)
 		for k := range now.Annotations {
@@ -216,9 +197,9 @@ func foundService(m *Model, s *corev1.Service) *Service {
 	if s == nil {
 		return nil
 	}
-	out := &Service{Name: word(s.Name, m.Name.ValueString(), types.StringNull())}
+	out := &Service{Name: values.Word(s.Name, m.Name.ValueString(), types.StringNull())}
 	if p := s.Spec.InternalTrafficPolicy; p != nil {
-		out.InternalTrafficPolicy = word(string(*p), everywhere, types.StringNull())
+		out.InternalTrafficPolicy = values.Word(string(*p), everywhere, types.StringNull())
 	}
 	return out
 }

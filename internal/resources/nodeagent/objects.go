@@ -21,6 +21,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
@@ -69,7 +70,7 @@ func selectorOf(m *Model) map[string]string {
 	if len(m.Selector) == 0 {
 		return map[string]string{nameKey: labelOf(m.Name.ValueString()), componentKey: component}
 	}
-	return plain(m.Selector)
+	return values.Plain(m.Selector)
 }
 
 // labelOf is as much of a name as fits into a label.
@@ -88,12 +89,12 @@ func selector(m *Model) string {
 
 func (u *UpdateStrategy) apply() *appsac.DaemonSetUpdateStrategyApplyConfiguration {
 	out := appsac.DaemonSetUpdateStrategy()
-	out.Type = enum[appsv1.DaemonSetUpdateStrategyType](u.Type)
+	out.Type = values.Enum[appsv1.DaemonSetUpdateStrategyType](u.Type)
 	if u.MaxUnavailable.IsNull() && u.MaxSurge.IsNull() {
 		return out
 	}
 	how := appsac.RollingUpdateDaemonSet()
-	how.MaxUnavailable, how.MaxSurge = share(u.missing()), share(u.MaxSurge)
+	how.MaxUnavailable, how.MaxSurge = values.Share(u.missing()), values.Share(u.MaxSurge)
 	return out.WithRollingUpdate(how)
 }
 
@@ -109,14 +110,6 @@ func (u *UpdateStrategy) missing() types.String {
 // isNone reports whether a number or share is none, null included.
 func isNone(v types.String) bool {
 	return v.ValueString() == "" || v.ValueString() == "0" || v.ValueString() == "0%"
-}
-
-func share(v types.String) *intstr.IntOrString {
-	if v.IsNull() {
-		return nil
-	}
-	s := intstr.Parse(v.ValueString())
-	return &s
 }
 
 // metrics are those of the configuration, or of the preset; nil for none.
@@ -153,10 +146,10 @@ func service(m *Model, pod *podspec.Model) *corev1ac.ServiceApplyConfiguration {
 		return nil
 	}
 	spec := corev1ac.ServiceSpec().WithSelector(selectorOf(m)).WithPorts(ports(pod)...)
-	spec.InternalTrafficPolicy = enum[corev1.ServiceInternalTrafficPolicy](m.Service.InternalTrafficPolicy)
+	spec.InternalTrafficPolicy = values.Enum[corev1.ServiceInternalTrafficPolicy](m.Service.InternalTrafficPolicy)
 	out := corev1ac.Service(serviceName(m), m.Namespace.ValueString()).WithSpec(spec)
 	if len(m.Service.Annotations) > 0 {
-		out.WithAnnotations(plain(m.Service.Annotations))
+		out.WithAnnotations(values.Plain(m.Service.Annotations))
 	}
 	if monitored(m) {
 		out.WithLabels(selectorOf(m))
@@ -200,23 +193,6 @@ func monitor(m *Model) *crd.ServiceMonitor {
 	out.Spec.Endpoints = []crd.MonitorEndpoint{{
 		TargetPort: &port, Path: m.Metrics.Path.ValueStringPointer(),
 	}}
-	return out
-}
-
-// enum returns a value of one of Kubernetes' string types; nil when v is null.
-func enum[T ~string](v types.String) *T {
-	if v.IsNull() {
-		return nil
-	}
-	t := T(v.ValueString())
-	return &t
-}
-
-func plain(in map[string]types.String) map[string]string {
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = v.ValueString()
-	}
 	return out
 }
 

@@ -2,12 +2,12 @@ package resourceclaimtemplate
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	resourceac "k8s.io/client-go/applyconfigurations/resource/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/devices"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -30,20 +30,12 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	}
 	spec := resourceac.ResourceClaimTemplateSpec().WithSpec(resourceac.ResourceClaimSpec().WithDevices(claim))
 	if len(m.ClaimLabels) > 0 {
-		spec.WithLabels(plain(m.ClaimLabels))
+		spec.WithLabels(values.Plain(m.ClaimLabels))
 	}
 	if len(m.ClaimAnnotations) > 0 {
-		spec.WithAnnotations(plain(m.ClaimAnnotations))
+		spec.WithAnnotations(values.Plain(m.ClaimAnnotations))
 	}
 	return []runtime.ApplyConfiguration{resourceac.ResourceClaimTemplate(m.Name.ValueString(), m.Namespace.ValueString()).WithSpec(spec)}, ds
-}
-
-func plain(in map[string]types.String) map[string]string {
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = v.ValueString()
-	}
-	return out
 }
 
 // fields says which attribute made which field.
@@ -78,20 +70,9 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	m.Requests = devices.AdoptRequests(d.Requests, like.Requests)
 	m.Constraints = devices.AdoptConstraints(d.Constraints)
 	m.Config = devices.AdoptConfigs(d.Config, like.Config)
-	m.ClaimLabels = texts(t.Spec.Labels)
-	m.ClaimAnnotations = texts(t.Spec.Annotations)
+	m.ClaimLabels = values.Map(t.Spec.Labels)
+	m.ClaimAnnotations = values.Map(t.Spec.Annotations)
 	return m, nil
-}
-
-func texts(in map[string]string) map[string]types.String {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]types.String, len(in))
-	for k, v := range in {
-		out[k] = types.StringValue(v)
-	}
-	return out
 }
 
 // observe has nothing to fill in.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/quantity"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -43,34 +44,18 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	}
 	m.Model, ds = podspec.AdoptLike(template, was)
 	m.AdoptQueue(set.Labels)
-	m.Replicas = stated(set.Spec.Replicas, 1, like.Replicas)
-	m.RevisionHistoryLimit = stated(set.Spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit)
-	m.MinReadySeconds = stated(&set.Spec.MinReadySeconds, 0, like.MinReadySeconds)
+	m.Replicas = values.Stated(set.Spec.Replicas, 1, like.Replicas)
+	m.RevisionHistoryLimit = values.Stated(set.Spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit)
+	m.MinReadySeconds = values.Stated(&set.Spec.MinReadySeconds, 0, like.MinReadySeconds)
 	if o := set.Spec.Ordinals; o != nil {
 		m.StartOrdinal = types.Int32Value(o.Start)
 	}
-	m.PodManagementPolicy = word(string(set.Spec.PodManagementPolicy), ordered, like.PodManagementPolicy)
+	m.PodManagementPolicy = values.Word(string(set.Spec.PodManagementPolicy), ordered, like.PodManagementPolicy)
 	m.ClaimRetentionPolicy = adoptRetention(set.Spec.PersistentVolumeClaimRetentionPolicy, like.ClaimRetentionPolicy)
 	m.UpdateStrategy = adoptStrategy(set.Spec.UpdateStrategy, like.UpdateStrategy)
 	m.ClaimTemplates = adoptTemplates(set.Spec.VolumeClaimTemplates, like.ClaimTemplates)
 	adoptService(m, set, live, prior)
 	return m, ds
-}
-
-// stated is a number; null where it is the server's default and nobody stated it.
-func stated(n *int32, byDefault int32, like types.Int32) types.Int32 {
-	if n == nil || *n == byDefault && like.IsNull() {
-		return types.Int32Null()
-	}
-	return types.Int32Value(*n)
-}
-
-// word is a text; null where it is the server's default and nobody stated it.
-func word(s, byDefault string, like types.String) types.String {
-	if s == "" || s == byDefault && like.IsNull() {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
 }
 
 func adoptSelector(set *appsv1.StatefulSet, like *Model) map[string]types.String {
@@ -87,11 +72,7 @@ func adoptSelector(set *appsv1.StatefulSet, like *Model) map[string]types.String
 	if same && like.Selector == nil || len(labels) == 0 {
 		return nil
 	}
-	out := make(map[string]types.String, len(labels))
-	for k, v := range labels {
-		out[k] = types.StringValue(v)
-	}
-	return out
+	return values.Map(labels)
 }
 
 func adoptRetention(r *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy, like *Retention) *Retention {
@@ -102,8 +83,8 @@ func adoptRetention(r *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy, l
 		like = &Retention{}
 	}
 	out := Retention{
-		WhenDeleted: word(string(r.WhenDeleted), retain, like.WhenDeleted),
-		WhenScaled:  word(string(r.WhenScaled), retain, like.WhenScaled),
+		WhenDeleted: values.Word(string(r.WhenDeleted), retain, like.WhenDeleted),
+		WhenScaled:  values.Word(string(r.WhenScaled), retain, like.WhenScaled),
 	}
 	if out.WhenDeleted.IsNull() && out.WhenScaled.IsNull() {
 		return nil
@@ -115,14 +96,14 @@ func adoptStrategy(s appsv1.StatefulSetUpdateStrategy, like *UpdateStrategy) *Up
 	if like == nil {
 		like = &UpdateStrategy{}
 	}
-	out := UpdateStrategy{Type: word(string(s.Type), rolling, like.Type)}
+	out := UpdateStrategy{Type: values.Word(string(s.Type), rolling, like.Type)}
 	if s.RollingUpdate == nil {
-		out.Type = word(string(s.Type), "", types.StringNull()) // stated: unstated, the server states the rest as well
+		out.Type = values.Word(string(s.Type), "", types.StringNull()) // stated: unstated, the server states the rest as well
 	}
 	if r := s.RollingUpdate; r != nil {
-		out.Partition = stated(r.Partition, 0, like.Partition)
+		out.Partition = values.Stated(r.Partition, 0, like.Partition)
 		if r.MaxUnavailable != nil {
-			out.MaxUnavailable = word(r.MaxUnavailable.String(), "1", like.MaxUnavailable)
+			out.MaxUnavailable = values.Word(r.MaxUnavailable.String(), "1", like.MaxUnavailable)
 		}
 	}
 	if out.Type.IsNull() && out.Partition.IsNull() && out.MaxUnavailable.IsNull() {
@@ -147,29 +128,18 @@ func adoptTemplates(in []corev1.PersistentVolumeClaim, like map[string]ClaimTemp
 			t.StorageClass = types.StringValue(*s)
 		}
 		if mode := c.Spec.VolumeMode; mode != nil {
-			t.VolumeMode = word(string(*mode), filesystem, was.VolumeMode)
+			t.VolumeMode = values.Word(string(*mode), filesystem, was.VolumeMode)
 		}
 		if len(c.Spec.AccessModes) != 1 || string(c.Spec.AccessModes[0]) != access || was.AccessModes != nil {
 			for _, mode := range c.Spec.AccessModes {
 				t.AccessModes = append(t.AccessModes, types.StringValue(string(mode)))
 			}
 		}
-		t.Labels, t.Annotations = texts(c.Labels), texts(c.Annotations)
+		t.Labels, t.Annotations = values.Map(c.Labels), values.Map(c.Annotations)
 		if out == nil {
 			out = map[string]ClaimTemplate{}
 		}
 		out[c.Name] = t
-	}
-	return out
-}
-
-func texts(in map[string]string) map[string]types.String {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]types.String, len(in))
-	for k, v := range in {
-		out[k] = types.StringValue(v)
 	}
 	return out
 }
@@ -185,7 +155,7 @@ func adoptService(m *Model, set *appsv1.StatefulSet, live kube.Live, prior *Mode
 		} else {
 			m.HeadlessService = types.BoolValue(false)
 		}
-		m.ServiceName = word(set.Spec.ServiceName, usual, types.StringNull())
+		m.ServiceName = values.Word(set.Spec.ServiceName, usual, types.StringNull())
 		return
 	}
 	m.HeadlessService = prior.HeadlessService
@@ -193,7 +163,7 @@ func adoptService(m *Model, set *appsv1.StatefulSet, live kube.Live, prior *Mode
 	if makesService(prior) {
 		usual = set.Name
 	}
-	m.ServiceName = word(set.Spec.ServiceName, usual, prior.ServiceName)
+	m.ServiceName = values.Word(set.Spec.ServiceName, usual, prior.ServiceName)
 	if want := service(prior); want != nil && beside != nil {
 		raw, err := json.Marshal(want)
 		said := map[string]any{}

@@ -21,6 +21,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -49,8 +50,8 @@ func desired(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	}
 	if r := m.ClaimRetentionPolicy; r != nil {
 		policy := appsac.StatefulSetPersistentVolumeClaimRetentionPolicy()
-		policy.WhenDeleted = enum[appsv1.PersistentVolumeClaimRetentionPolicyType](r.WhenDeleted)
-		policy.WhenScaled = enum[appsv1.PersistentVolumeClaimRetentionPolicyType](r.WhenScaled)
+		policy.WhenDeleted = values.Enum[appsv1.PersistentVolumeClaimRetentionPolicyType](r.WhenDeleted)
+		policy.WhenScaled = values.Enum[appsv1.PersistentVolumeClaimRetentionPolicyType](r.WhenScaled)
 		spec.WithPersistentVolumeClaimRetentionPolicy(policy)
 	}
 	if u := m.UpdateStrategy; u != nil {
@@ -74,7 +75,7 @@ func selectorOf(m *Model) map[string]string {
 	if len(m.Selector) == 0 {
 		return map[string]string{nameKey: m.Name.ValueString(), componentKey: component}
 	}
-	return plain(m.Selector)
+	return values.Plain(m.Selector)
 }
 
 // selector is selectorOf as a label selector.
@@ -113,7 +114,7 @@ func service(m *Model) *corev1ac.ServiceApplyConfiguration {
 
 func (u *UpdateStrategy) apply() *appsac.StatefulSetUpdateStrategyApplyConfiguration {
 	out := appsac.StatefulSetUpdateStrategy()
-	out.Type = enum[appsv1.StatefulSetUpdateStrategyType](u.Type)
+	out.Type = values.Enum[appsv1.StatefulSetUpdateStrategyType](u.Type)
 	if u.Partition.IsNull() && u.MaxUnavailable.IsNull() {
 		return out
 	}
@@ -142,33 +143,16 @@ func (t *ClaimTemplate) apply(name string) (*corev1ac.PersistentVolumeClaimApply
 		spec.WithAccessModes(corev1.PersistentVolumeAccessMode(mode.ValueString()))
 	}
 	spec.StorageClassName = t.StorageClass.ValueStringPointer()
-	spec.VolumeMode = enum[corev1.PersistentVolumeMode](t.VolumeMode)
+	spec.VolumeMode = values.Enum[corev1.PersistentVolumeMode](t.VolumeMode)
 	claim := corev1ac.PersistentVolumeClaim(name, "").WithSpec(spec)
 	claim.Namespace = nil
 	if len(t.Labels) > 0 {
-		claim.WithLabels(plain(t.Labels))
+		claim.WithLabels(values.Plain(t.Labels))
 	}
 	if len(t.Annotations) > 0 {
-		claim.WithAnnotations(plain(t.Annotations))
+		claim.WithAnnotations(values.Plain(t.Annotations))
 	}
 	return claim, nil
-}
-
-// enum returns a value of one of Kubernetes' string types; nil when v is null.
-func enum[T ~string](v types.String) *T {
-	if v.IsNull() {
-		return nil
-	}
-	t := T(v.ValueString())
-	return &t
-}
-
-func plain(in map[string]types.String) map[string]string {
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = v.ValueString()
-	}
-	return out
 }
 
 // fields says which attribute made which field.

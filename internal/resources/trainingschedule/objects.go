@@ -12,6 +12,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/distributed"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/jobspec"
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
@@ -90,8 +91,8 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 		Schedule:                   types.StringValue(c.Spec.Schedule),
 		TimeZone:                   types.StringPointerValue(c.Spec.TimeZone),
 		StartingDeadlineSeconds:    types.Int64PointerValue(c.Spec.StartingDeadlineSeconds),
-		SuccessfulJobsHistoryLimit: stated(c.Spec.SuccessfulJobsHistoryLimit, keepGood, like.SuccessfulJobsHistoryLimit),
-		FailedJobsHistoryLimit:     stated(c.Spec.FailedJobsHistoryLimit, keepFailed, like.FailedJobsHistoryLimit),
+		SuccessfulJobsHistoryLimit: values.Stated(c.Spec.SuccessfulJobsHistoryLimit, keepGood, like.SuccessfulJobsHistoryLimit),
+		FailedJobsHistoryLimit:     values.Stated(c.Spec.FailedJobsHistoryLimit, keepFailed, like.FailedJobsHistoryLimit),
 		LastRun:                    types.ObjectNull(lastRunTypes),
 	}
 	m.AdoptQueue(c.Spec.JobTemplate.Labels)
@@ -111,14 +112,6 @@ func allStated(j jobspec.Job) *jobspec.Job {
 	j.BackoffLimit, j.Parallelism, j.Completions = types.Int32Value(0), types.Int32Value(0), types.Int32Value(0)
 	j.CompletionMode, j.PodReplacementPolicy = types.StringValue(""), types.StringValue("")
 	return &j
-}
-
-// stated is a number; null where it is the server's default and nobody stated it.
-func stated(n *int32, byDefault int32, like types.Int32) types.Int32 {
-	if n == nil || *n == byDefault && like.IsNull() {
-		return types.Int32Null()
-	}
-	return types.Int32Value(*n)
 }
 
 // adoptGang takes what a gang made out of the CronJob, and returns the gang. On
