@@ -33,12 +33,9 @@ type recipe struct {
 	// module holds the manifests, pkg is the program.
 	module, pkg string
 	tags        string
-	// crds are patterns of files, with a space between them.
-	crds string
-	// webhooks is a folder to render; "" where there are none.
-	webhooks string
-	// objects are files of what installers bring besides; "" for nothing.
-	objects string
+	// crds, webhooks and objects are patterns of files and folders to render, with a
+	// space between them. objects are what installers bring besides; "" is nothing.
+	crds, webhooks, objects string
 	// edits are made on a copy of the program's main.go: what the program fixes
 	// and a process beside others cannot have.
 	edits []edit
@@ -87,6 +84,17 @@ func recipes() map[string]recipe {
 			module: "volcano.sh/volcano",
 			pkg:    "volcano.sh/volcano/cmd/scheduler",
 			crds:   "config/crd/volcano/bases/*.yaml",
+		},
+		"kserve": {
+			module:   "github.com/kserve/kserve",
+			pkg:      "github.com/kserve/kserve/cmd/manager",
+			crds:     "config/crd/full/serving.kserve.io_*.yaml config/crd/full/clusterstoragecontainer",
+			webhooks: "config/webhook",
+			// The servers of models that it ships, and what fetches models.
+			objects: "config/runtimes config/storagecontainers",
+			// Its webhooks take all addresses of the machine, and their certificates are in
+			// one folder for all clusters.
+			edits: []edit{{"Port: options.webhookPort,", `Port: options.webhookPort, Host: "127.0.0.1", CertDir: os.Getenv("WEBHOOK_CERT_DIR"),`}},
 		},
 		"kueue": {
 			module: "sigs.k8s.io/kueue",
@@ -156,34 +164,20 @@ func (r recipe) make(ctx context.Context, module, out string) error {
 	if err := r.build(ctx, module, source, filepath.Join(out, filepath.Base(out))); err != nil {
 		return err
 	}
-	var patterns []string
-	for p := range strings.FieldsSeq(r.crds) {
-		patterns = append(patterns, filepath.Join(source, p))
-	}
-	crds, err := together(patterns...)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(out, "crds.yaml"), crds, 0o600); err != nil {
-		return err
-	}
-	if r.objects != "" {
-		objects, err := together(filepath.Join(source, r.objects))
+	// Last the file that make looks at.
+	for _, file := range []struct{ name, from string }{{"objects.yaml", r.objects}, {"webhooks.yaml", r.webhooks}, {"crds.yaml", r.crds}} {
+		if file.from == "" {
+			continue
+		}
+		text, err := together(source, file.from)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(out, "objects.yaml"), objects, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(out, file.name), text, 0o600); err != nil {
 			return err
 		}
 	}
-	if r.webhooks == "" {
-		return nil
-	}
-	webhooks, err := kustomize(filepath.Join(source, r.webhooks))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(out, "webhooks.yaml"), webhooks, 0o600)
+	return nil
 }
 
 func (r recipe) build(ctx context.Context, module, source, program string) error {
@@ -260,28 +254,38 @@ func (r recipe) edit(from, to string) error {
 	return os.WriteFile(to, text, 0o600)
 }
 
-// together puts the files that match into one stream.
-func together(patterns ...string) ([]byte, error) {
-	var files []string
-	for _, pattern := range patterns {
-		found, err := filepath.Glob(pattern)
+// together puts the files of dir that match, and what folders render to, into one stream.
+func together(dir, patterns string) ([]byte, error) {
+	var out bytes.Buffer
+	for pattern := range strings.FieldsSeq(patterns) {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, errors.New("no file matches " + pattern)
+			return nil, errors.New("nothing matches " + filepath.Join(dir, pattern))
 		}
-		files = append(files, found...)
-	}
-	var out bytes.Buffer
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
+		for _, path := range found {
+			text, err := manifests(path)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(&out, "---\n%s\n", bytes.TrimPrefix(bytes.TrimSpace(text), []byte("---\n")))
 		}
-		fmt.Fprintf(&out, "---\n%s\n", bytes.TrimPrefix(bytes.TrimSpace(text), []byte("---\n")))
 	}
 	return out.Bytes(), nil
+}
+
+// manifests reads a file, or renders a folder.
+func manifests(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return kustomize(path)
+	}
+	return os.ReadFile(path)
 }
 
 func kustomize(dir string) ([]byte, error) {

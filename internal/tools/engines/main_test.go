@@ -30,17 +30,24 @@ func TestEditFindsEachTextOnce(t *testing.T) {
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"a.yaml": "---\nkind: A\n", "b.yaml": "kind: B\n"} {
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"a.yaml": "---\nkind: A\n", "b.yaml": "kind: B\n",
+		"folder/kustomization.yaml": "resources: [c.yaml]\nnamePrefix: my-\n",
+		"folder/c.yaml":             "apiVersion: v1\nkind: C\nmetadata: {name: c}\n",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := together(filepath.Join(dir, "*.yaml"))
-	if want := "---\nkind: A\n---\nkind: B\n"; err != nil || string(got) != want {
+	got, err := together(dir, "*.yaml folder")
+	if want := "---\nkind: A\n---\nkind: B\n---\napiVersion: v1\nkind: C\nmetadata:\n  name: my-c\n"; err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
-	if _, err := together(filepath.Join(dir, "*.json")); err == nil {
-		t.Error("no file is no error")
+	if _, err := together(dir, "*.yaml *.json"); err == nil || !strings.Contains(err.Error(), "*.json") {
+		t.Errorf("what matches nothing: %v", err)
 	}
 }
 

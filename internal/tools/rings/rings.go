@@ -68,6 +68,7 @@ func rings() []ring {
 				".": {"./..."}, "internal/devcluster": {"./...", "sigs.k8s.io/kwok/cmd/kwok"},
 				"internal/devcluster/engines/jobset":    {"tool"},
 				"internal/devcluster/engines/karpenter": {"tool"},
+				"internal/devcluster/engines/kserve":    {"tool"},
 				"internal/devcluster/engines/kubeflow":  {"tool"},
 				"internal/devcluster/engines/kueue":     {"-tags=exclude_scheduler_library", "tool"},
 				"internal/devcluster/engines/lws":       {"tool"},

@@ -38,7 +38,7 @@ type Config struct {
 
 // EngineNames are the engines a cluster can have, in the order in which they start:
 // Kubeflow Trainer looks at its start for JobSet, Kueue for the kinds it shall queue.
-var EngineNames = []string{"jobset", "kubeflow", "kueue", "volcano", "karpenter", "lws"}
+var EngineNames = []string{"jobset", "kubeflow", "kueue", "volcano", "karpenter", "lws", "kserve"}
 
 // Pool is a number of equal nodes, named <pool>-0, <pool>-1 and so on.
 type Pool struct {

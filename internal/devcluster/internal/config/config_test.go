@@ -104,7 +104,7 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"nodePools: [{name: a, count: 100000}]", `nodePools`},
 		{"featureGates: {A: 'yes'}", `featureGates`},
 		{"provisioners: ['not one']", `provisioners[0]`},
-		{"engines: [kueue, slurm]", `engines[1]: "slurm" is none of jobset, kubeflow, kueue, volcano, karpenter, lws`},
+		{"engines: [kueue, slurm]", `engines[1]: "slurm" is none of jobset, kubeflow, kueue, volcano, karpenter, lws, kserve`},
 		{"engines: [kubeflow]", "kubeflow needs jobset"},
 		{"crds: ['../x']", `crds[0]`},
 		{"a: 1\na: 2", `a`},

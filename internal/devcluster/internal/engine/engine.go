@@ -82,6 +82,10 @@ func New(self, cluster string, names []string, ports []int) ([]Engine, error) {
 // Volcano is a scheduler: most of what it is told are flags.
 const volcano = "volcano"
 
+// kserve reads its configuration in the cluster; where it listens is said by flags and
+// its environment.
+const kserve = "kserve"
+
 // Spec is how the engine is started. It acts as whom the kubeconfig names.
 func (e Engine) Spec(kubeconfig string) component.Spec {
 	args := []string{"--config=" + e.configuration()}
@@ -92,6 +96,14 @@ func (e Engine) Spec(kubeconfig string) component.Spec {
 			Args: []string{
 				"--instance-types-file-path=" + e.configuration(), "--disable-leader-election=true",
 				"--metrics-port=" + strconv.Itoa(e.WebhookPort), "--health-probe-port=" + strconv.Itoa(e.HealthPort),
+			},
+		}
+	case kserve:
+		return component.Spec{
+			Name: e.Name, Path: filepath.Join(e.built, e.Name), Env: []string{"WEBHOOK_CERT_DIR=" + e.Dir},
+			Args: []string{
+				"--kubeconfig=" + kubeconfig, "--metrics-addr=0", "--health-probe-addr=" + e.address(),
+				"--webhook-port=" + strconv.Itoa(e.WebhookPort),
 			},
 		}
 	case volcano:

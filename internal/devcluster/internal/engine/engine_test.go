@@ -62,13 +62,13 @@ func TestNewNamesWhatIsNotBuilt(t *testing.T) { //nolint:paralleltest // where t
 // Every engine has a configuration that is whole and listens on this machine only.
 func TestWriteFiles(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
 	built(t, config.EngineNames...)
-	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+	all, err := New("/bin/devcluster", t.TempDir(), config.EngineNames, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {
-		if e.Name == karpenter {
-			continue // its configuration is no such file
+		if e.Name == karpenter || e.Name == kserve {
+			continue // their configuration is no such file
 		}
 		if err := e.WriteFiles(); err != nil {
 			t.Fatal(err)
@@ -142,6 +142,49 @@ func TestKarpenter(t *testing.T) { //nolint:paralleltest // where the engines ar
 	}
 	if err := json.Unmarshal(raw, &machines); err != nil || len(machines) == 0 || machines[0].Resources["nvidia.com/gpu"] != "8" {
 		t.Errorf("%v, %v", machines, err)
+	}
+}
+
+// KServe is told by flags and its environment where to listen, and the rest in the cluster.
+func TestKServe(t *testing.T) { //nolint:paralleltest // where the engines are is said in the environment
+	home, cluster := built(t, kserve), t.TempDir()
+	all, err := New("/bin/devcluster", cluster, []string{kserve}, []int{1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := all[0].WriteFiles(); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cluster, "engines", kserve)
+	want := component.Spec{
+		Name: kserve, Path: filepath.Join(home, kserve, kserve), Env: []string{"WEBHOOK_CERT_DIR=" + dir},
+		Args: []string{"--kubeconfig=/k", "--metrics-addr=0", "--health-probe-addr=127.0.0.1:2", "--webhook-port=1"},
+	}
+	if diff := cmp.Diff(want, all[0].Spec("/k")); diff != "" {
+		t.Error(diff)
+	}
+	if got, want := all[0].Health(), "http://127.0.0.1:2/readyz"; got != want {
+		t.Errorf("its health is asked at %s, not %s", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tls.crt")); err != nil {
+		t.Error(err)
+	}
+	objects, err := read(filepath.Join(dir, "config.yaml"))
+	if err != nil || len(objects) != 2 || objects[0].GetKind() != "Namespace" || objects[1].GetNamespace() != objects[0].GetName() {
+		t.Fatalf("no namespace with its configuration: %v, %v", objects, err)
+	}
+	data, _, err := unstructured.NestedStringMap(objects[1].Object, "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, text := range data {
+		var said map[string]any
+		if err := json.Unmarshal([]byte(text), &said); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+		if key == "deploy" && said["defaultDeploymentMode"] != "Standard" || key == "ingress" && said["disableIngressCreation"] != true {
+			t.Errorf("it wants what is not here: %s: %s", key, text)
+		}
 	}
 }
 

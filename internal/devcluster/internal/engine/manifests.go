@@ -46,6 +46,10 @@ var (
 		"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
 		"KWOKNodeClass":                  {Group: "karpenter.kwok.sh", Version: "v1alpha1", Resource: "kwoknodeclasses"},
 		"ClusterTrainingRuntime":         {Group: "trainer.kubeflow.org", Version: "v1alpha1", Resource: "clustertrainingruntimes"},
+		"ClusterServingRuntime":          {Group: "serving.kserve.io", Version: "v1alpha1", Resource: "clusterservingruntimes"},
+		"ClusterStorageContainer":        {Group: "serving.kserve.io", Version: "v1alpha1", Resource: "clusterstoragecontainers"},
+		"Namespace":                      {Version: "v1", Resource: "namespaces"},
+		"ConfigMap":                      {Version: "v1", Resource: "configmaps"},
 	}
 )
 
@@ -83,6 +87,15 @@ func installCRDs(ctx context.Context, client dynamic.Interface, dir string) erro
 		}
 	}
 	return nil
+}
+
+// Configure writes to the cluster what the engine reads there when it starts: KServe has
+// no file for it.
+func (e Engine) Configure(ctx context.Context, client dynamic.Interface) error {
+	if e.Name != kserve {
+		return nil
+	}
+	return applyAll(ctx, client, e.configuration())
 }
 
 // AwaitReady asks the engine until it says that it is ready.
@@ -145,24 +158,17 @@ var class = &unstructured.Unstructured{Object: map[string]any{
 }}
 
 // InstallObjects makes what comes with the engine: the training runtimes of Kubeflow
-// Trainer, at which its webhooks look, and the node class of Karpenter.
+// Trainer, at which its webhooks look, the serving runtimes of KServe, and the node
+// class of Karpenter.
 func (e Engine) InstallObjects(ctx context.Context, client dynamic.Interface) error {
 	if e.Name == karpenter {
 		return apply(ctx, client, class.DeepCopy())
 	}
-	objects, err := read(filepath.Join(e.built, objectsFile))
+	err := applyAll(ctx, client, filepath.Join(e.built, objectsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		if err := apply(ctx, client, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // redirect turns the Service of each webhook into a URL on this machine.
@@ -209,12 +215,26 @@ func read(path string) ([]*unstructured.Unstructured, error) {
 	}
 }
 
+// applyAll applies the objects of a file in their order.
+func applyAll(ctx context.Context, client dynamic.Interface, path string) error {
+	objects, err := read(path)
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if err := apply(ctx, client, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func apply(ctx context.Context, client dynamic.Interface, o *unstructured.Unstructured) error {
 	resource, ok := kinds[o.GetKind()]
 	if !ok {
 		return fmt.Errorf("%s %s: devcluster installs no such kind", o.GetKind(), o.GetName())
 	}
-	if _, err := client.Resource(resource).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
+	if _, err := client.Resource(resource).Namespace(o.GetNamespace()).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
 		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	return nil

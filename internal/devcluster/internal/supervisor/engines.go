@@ -40,6 +40,9 @@ func (c *cluster) startEngine(ctx context.Context, e engine.Engine) error {
 	if err := e.InstallCRDs(ctx, c.dynamic); err != nil {
 		return err
 	}
+	if err := e.Configure(ctx, c.dynamic); err != nil {
+		return err
+	}
 	if err := c.start(e.Spec(c.plan.Kubeconfig(e.Name))); err != nil {
 		return err
 	}
