@@ -368,26 +368,3 @@ func readUntil(r io.Reader, text string) error {
 	}
 	return nil
 }
-
-// An engine is a component as any other: it works, its death ends the cluster and is
-// told, and nothing is left of it.
-func TestAccEngineIsAComponent(t *testing.T) { //nolint:paralleltest // newProgram sets the environment
-	p := newProgram(t)
-	if out, err := p.run("up", "--engine", "jobset"); err != nil {
-		t.Fatalf("up: %v\n%s", err, out)
-	}
-	groups, err := p.client().Discovery().ServerResourcesForGroupVersion("jobset.x-k8s.io/v1alpha2")
-	if err != nil || len(groups.APIResources) == 0 {
-		t.Errorf("JobSets are not served: %v", err)
-	}
-	s := p.state()
-	if err := s.Process("jobset").Identity.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	p.eventually("the cluster has ended after the death of its engine", func() bool {
-		return !s.Process(component.APIServer).Identity.Alive()
-	})
-	if out, err := p.run("status"); err == nil || !strings.Contains(out, "jobset ended") || !strings.Contains(out, s.Process("jobset").Log) {
-		t.Errorf("status: %v\n%s", err, out)
-	}
-}

@@ -244,7 +244,8 @@ func unit(ctx context.Context, s site) result {
 // more than there are processors, because they mostly wait for the cluster.
 const acceptanceParallel = "8"
 
-// needEngines are the tests that want JobSet, Kubeflow Trainer, Kueue and LeaderWorkerSet on the cluster.
+// needEngines are the tests that want JobSet, Kubeflow Trainer, Kueue, LeaderWorkerSet and
+// KServe on the cluster.
 const needEngines = "^TestAccEngine"
 
 // needKarpenter are the tests that want Karpenter: on a cluster of their own, since where
