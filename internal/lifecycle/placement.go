@@ -29,12 +29,11 @@ func (p *planner[M, P]) placement(prior *M) {
 	if len(p.r.def.PodTemplate) == 0 || len(p.want) == 0 || p.r.provider.Unknown != "" || p.diagnostics.HasError() || p.r.provider.Inventory == nil {
 		return
 	}
-	main := p.want[0]
-	if main.obj.GetLabels()[kube.QueueLabel] != "" {
+	if p.want[0].obj.GetLabels()[kube.QueueLabel] != "" {
 		return
 	}
-	demands := demandsOf(p.want)
-	if len(demands) == 0 || prior != nil && !p.demandsMore(prior, main.obj, demands) {
+	wishes := wishesOf(p.want)
+	if len(wishes) == 0 || prior != nil && !p.wishesMore(prior, wishes) {
 		return
 	}
 	client, err := p.r.provider.Connect()
@@ -51,18 +50,85 @@ func (p *planner[M, P]) placement(prior *M) {
 	}
 	title := p.r.title(P(m))
 	cluster := placement.Cluster{Nodes: nodes}
-	for _, d := range demands {
-		v, ok := d.Judge(title, cluster)
+	var own []corev1.Pod
+	for _, w := range together(wishes) {
+		v, ok := w.judge(title, cluster)
 		if ok && cluster.Usage == nil {
 			cluster.Usage = p.r.provider.Inventory.taken(p.ctx, client)
-			cluster.Own = p.own(client, prior)
-			v, ok = d.Judge(title, cluster)
+			own = p.own(client, prior)
+		}
+		if ok {
+			cluster.Own = p.of(own, prior, w.refs)
+			v, ok = w.judge(title, cluster)
 		}
 		if !ok {
-			p.misplaced(title, P(m), v, scaling)
+			p.misplaced(title, P(m), v, w, scaling)
 			return // one is enough: pods of one run want the same nodes
 		}
 	}
+}
+
+// wish is what an object asks of the nodes.
+type wish struct {
+	placement.Demand
+	// refs are the objects whose pods it takes the place of.
+	refs []kube.Ref
+	// surge alone is to be judged: what the object asks for has been, with others.
+	surge bool
+	// template is what the pods are made of.
+	template any
+}
+
+func (w wish) judge(title string, c placement.Cluster) (placement.Verdict, bool) {
+	if w.surge {
+		return w.Surges(title, c)
+	}
+	return w.Judge(title, c)
+}
+
+// wishesOf is what the main object asks for, and those of its kind beside it.
+func wishesOf(want []rendered) []wish {
+	var out []wish
+	for i, w := range want {
+		if i > 0 && w.ref.Kind != want[0].ref.Kind {
+			continue
+		}
+		demands := placement.DemandsOf(w.obj)
+		if i == 0 {
+			demands = demandsOf(want)
+		}
+		for _, d := range demands {
+			if len(d.Template) > 0 {
+				d.Template = slices.Clone(d.Template)
+				template, _ := kube.At(w.obj.Object, d.Template[1:]...)
+				d.Template[0] = w.ref.Key()
+				if w.ref.Role != "" {
+					d.Of = "its " + w.ref.Role
+					d.Field = slices.Clone(d.Field)
+					d.Field[0] = w.ref.Key()
+				}
+				out = append(out, wish{Demand: d, refs: []kube.Ref{w.ref}, template: template})
+			}
+		}
+	}
+	return out
+}
+
+// together puts before wishes whose pods want the same nodes one for all of them.
+func together(wishes []wish) []wish {
+	var demands []placement.Demand
+	var refs []kube.Ref
+	for _, w := range wishes {
+		demands, refs = append(demands, w.Demand), append(refs, w.refs...)
+	}
+	all, ok := placement.Joined(demands)
+	if !ok {
+		return wishes
+	}
+	for i := range wishes {
+		wishes[i].surge = true
+	}
+	return append([]wish{{Demand: all, refs: refs}}, wishes...)
 }
 
 // demandsOf is what the main object asks for. Where an autoscaler sets the number of
@@ -87,20 +153,27 @@ func demandsOf(want []rendered) []placement.Demand {
 	return placement.DemandsOf(want[0].obj)
 }
 
-// demandsMore reports whether an update asks the nodes for something: other pods,
-// or a rollout.
-func (p *planner[M, P]) demandsMore(prior *M, wanted *kube.Object, demands []placement.Demand) bool {
+// wishesMore reports whether an update asks the nodes for something: other pods,
+// or a rollout. It notes which of the objects make no new pods.
+func (p *planner[M, P]) wishesMore(prior *M, wishes []wish) bool {
 	before, ds := p.r.render(P(prior), "")
 	if ds.HasError() || len(before) == 0 {
 		return true
 	}
-	if !equality.Semantic.DeepEqual(demands, demandsOf(before)) {
-		return true
+	was := wishesOf(before)
+	more := len(was) != len(wishes)
+	for i := range wishes {
+		w := &wishes[i]
+		at := slices.IndexFunc(was, func(o wish) bool { return slices.Equal(o.Template, w.Template) })
+		if at < 0 {
+			more = true
+			continue
+		}
+		w.Rolling.Still = equality.Semantic.DeepEqual(was[at].template, w.template)
+		was[at].Rolling.Still = w.Rolling.Still
+		more = more || !w.Rolling.Still || !equality.Semantic.DeepEqual(was[at].Demand, w.Demand)
 	}
-	at := p.r.def.PodTemplate[1:]
-	old, _ := kube.At(before[0].obj.Object, at...)
-	now, _ := kube.At(wanted.Object, at...)
-	return len(at) > 0 && !equality.Semantic.DeepEqual(old, now)
+	return more
 }
 
 // own are the pods that the planned ones take the place of.
@@ -135,11 +208,29 @@ func (p *planner[M, P]) own(client *kube.Client, prior *M) []corev1.Pod {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(ownPods(pods, owner{ref, p.mem.uid(ref)}), func(pod corev1.Pod) bool { return yields(&pod) })
+	return slices.DeleteFunc(pods, func(pod corev1.Pod) bool { return yields(&pod) })
+}
+
+// of are the pods of some objects, as they are called in the state.
+func (p *planner[M, P]) of(pods []corev1.Pod, prior *M, refs []kube.Ref) []corev1.Pod {
+	if prior == nil {
+		return nil
+	}
+	var owners []owner
+	for _, ref := range refs {
+		if ref.Role == "" {
+			ref = p.r.main(P(prior))
+		}
+		if ref.Kind == kube.Pod {
+			return pods
+		}
+		owners = append(owners, owner{ref, p.mem.uid(ref)})
+	}
+	return ownPods(pods, owners...)
 }
 
 // misplaced tells what keeps pods off the nodes.
-func (p *planner[M, P]) misplaced(title string, m P, v placement.Verdict, scaling scaling) {
+func (p *planner[M, P]) misplaced(title string, m P, v placement.Verdict, w wish, scaling scaling) {
 	summary, whole := headline(v.Summary, title, fmt.Sprintf("%s %q", p.r.def.Noun, m.Base().Name.ValueString()), p.r.def.Noun)
 	msg := diags.Message{Summary: summary, Happened: v.Happened, Do: v.Do}
 	if !whole {
@@ -148,13 +239,16 @@ func (p *planner[M, P]) misplaced(title string, m P, v placement.Verdict, scalin
 	if scaling == scalingUnknown && v.Never {
 		msg.Happened = placement.Sentences(msg.Happened, "Whether an autoscaler would add nodes could not be seen with these credentials.")
 	}
-	segments := v.Field
-	if len(segments) == 0 && len(v.PodField) > 0 {
-		segments = append(slices.Clone(p.r.def.PodTemplate), v.PodField...)
-	}
 	fields := p.r.fields(m)
-	if at, ok := fields.Find(segments); ok && len(segments) > 0 {
-		msg.At = at
+	places := [][]string{v.Field}
+	if len(v.Field) == 0 && len(v.PodField) > 0 {
+		places = [][]string{slices.Concat(w.Template, v.PodField), slices.Concat(p.r.def.PodTemplate, v.PodField)}
+	}
+	for _, segments := range places {
+		if at, ok := fields.Find(segments); ok && len(segments) > 0 {
+			msg.At = at
+			break
+		}
 	}
 	if p.r.provider.Placement == PlacementError && v.Never && scaling == scalingNone {
 		msg.Stands = "Nothing was changed. This is an error because plan_checks.placement is \"error\" in the provider block."

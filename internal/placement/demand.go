@@ -27,16 +27,20 @@ type Demand struct {
 	Spread       Spread
 	// Word is what sentences call the pods: "rank", "replica", "group member", "pod".
 	Word string
-	// Field is the object's field that counts them; nil when nothing does.
-	Field []string
+	// Field is the object's field that counts them; nil when nothing does. Template is
+	// where the object says what they are.
+	Field, Template []string
+	// Of says whose they are, where others belong to the same: "its canary"; "" else.
+	// Parts is of what a demand consists that is several.
+	Of, Parts string
 	// Rolling is how pods of a new revision take the place of old ones.
 	Rolling Rolling
 }
 
 // Rolling is how a rollout goes.
 type Rolling struct {
-	// Ends: the old pods end before new ones are made.
-	Ends bool
+	// Ends: the old pods end before new ones are made. Still: there are no new ones.
+	Ends, Still bool
 	// Surge is how many pods more than wanted may run, Unavailable how many fewer.
 	Surge, Unavailable int
 }
@@ -58,7 +62,9 @@ func DemandsOf(o *unstructured.Unstructured) []Demand {
 	switch o.GetKind() {
 	case "Pod":
 		if p := as[corev1.Pod](o); p != nil {
-			return []Demand{demand(o, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, 1, 1, "pod")}
+			d := demand(o, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, 1, 1, "pod")
+			d.Template = []string{"Pod"}
+			return []Demand{d}
 		}
 	case "Job":
 		if j := as[batchv1.Job](o); j != nil && !ptr.Deref(j.Spec.Suspend, false) {
@@ -92,6 +98,7 @@ func DemandsOf(o *unstructured.Unstructured) []Demand {
 		if s := as[appsv1.StatefulSet](o); s != nil {
 			out := demand(o, s.Spec.Template, int(ptr.Deref(s.Spec.Replicas, 1)), 1, "replica")
 			out.Field, out.Rolling.Ends = []string{"StatefulSet", "spec", "replicas"}, true
+			out.Template = []string{"StatefulSet", "spec", "template"}
 			return []Demand{out}
 		}
 	}
@@ -116,7 +123,7 @@ func ofJob(o *unstructured.Unstructured, j *batchv1.JobSpec, times int, at ...st
 		least, word = need*times, "rank"
 	}
 	d := demand(o, j.Template, count*times, least, word)
-	d.Field = append(slices.Clone(at), "parallelism")
+	d.Field, d.Template = append(slices.Clone(at), "parallelism"), append(slices.Clone(at), "template")
 	d.Spread.Together = Together(j, o.GetName())
 	d.Rolling.Ends = true
 	return d
@@ -128,7 +135,7 @@ var quarter = intstr.FromString("25%")
 func ofDeployment(o *unstructured.Unstructured, d *appsv1.Deployment) Demand {
 	count := int(ptr.Deref(d.Spec.Replicas, 1))
 	out := demand(o, d.Spec.Template, count, min(count, 1), "replica")
-	out.Field = []string{"Deployment", "spec", "replicas"}
+	out.Field, out.Template = []string{"Deployment", "spec", "replicas"}, []string{"Deployment", "spec", "template"}
 	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
 		out.Rolling.Ends = true
 		return out

@@ -26,18 +26,19 @@ type groupSet struct {
 // sees no difference. One whole group is the least of which any of it works.
 func (s *groupSet) demands(o *unstructured.Unstructured) []Demand {
 	groups, size := int(ptr.Deref(s.Spec.Replicas, 1)), int(ptr.Deref(s.Spec.LeaderWorkerTemplate.Size, 1))
-	of := func(t corev1.PodTemplateSpec, each int) Demand {
+	of := func(t corev1.PodTemplateSpec, each int, at string) Demand {
 		d := demand(o, t, groups*each, min(groups, 1)*each, groupMember)
+		d.Template = []string{"LeaderWorkerSet", "spec", "leaderWorkerTemplate", at}
 		d.Field, d.Rolling.Ends = []string{"LeaderWorkerSet", "spec", "replicas"}, true
 		return d
 	}
 	workers, leader := s.Spec.LeaderWorkerTemplate.WorkerTemplate, s.Spec.LeaderWorkerTemplate.LeaderTemplate
 	if leader == nil {
-		return []Demand{of(workers, size)}
+		return []Demand{of(workers, size, "workerTemplate")}
 	}
-	a, b := of(*leader, 1), of(workers, size-1)
+	a, b := of(*leader, 1, "leaderTemplate"), of(workers, size-1, "workerTemplate")
 	if equality.Semantic.DeepEqual(wanting(a.Pod), wanting(b.Pod)) {
-		return []Demand{of(*leader, size)}
+		return []Demand{of(*leader, size, "leaderTemplate")}
 	}
 	return []Demand{a, b}
 }

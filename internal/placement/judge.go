@@ -45,8 +45,26 @@ type Verdict struct {
 // Judge says what keeps the demand from being met; ok when nothing does that can
 // be known. subject is how sentences call it: Training job "ml/llama".
 func (d Demand) Judge(subject string, c Cluster) (v Verdict, ok bool) {
-	if d.Count == 0 || d.Pod.Spec.NodeName != "" || len(c.Nodes) == 0 {
-		return Verdict{}, true // a cluster without nodes is being made, or makes them on demand
+	if v, ok := d.Fits(subject, c); !ok {
+		return v, false
+	}
+	return d.Surges(subject, c)
+}
+
+// open reports whether nodes have a say in where the pods run: a cluster without
+// nodes is being made, or makes them on demand.
+func (d Demand) open(c Cluster) bool {
+	return d.Count > 0 && d.Pod.Spec.NodeName == "" && len(c.Nodes) > 0
+}
+
+// counted reports whether it can be known what the pods find free: for others that
+// are less important room would be made.
+func (d Demand) counted(c Cluster) bool { return c.Usage != nil && d.Pod.Spec.PriorityClassName == "" }
+
+// Fits is Judge without how a rollout goes.
+func (d Demand) Fits(subject string, c Cluster) (v Verdict, ok bool) {
+	if !d.open(c) {
+		return Verdict{}, true
 	}
 	view := See(d.Pod, c.Nodes, nil)
 	empty := view.Room(d.Spread, false)
@@ -58,8 +76,8 @@ func (d Demand) Judge(subject string, c Cluster) (v Verdict, ok bool) {
 	case empty.Pods < d.Count && (d.Word == "replica" || d.Word == groupMember):
 		return Verdict{Finding: d.tooMany(subject, view, empty), Field: d.Field, Never: true}, false
 	}
-	if c.Usage == nil || d.Pod.Spec.PriorityClassName != "" {
-		return Verdict{}, true // others may have to make room
+	if !d.counted(c) {
+		return Verdict{}, true
 	}
 	return d.now(subject, c)
 }
@@ -209,18 +227,14 @@ func (d Demand) tooMany(subject string, v *View, room Room) Finding {
 	f.Summary = fmt.Sprintf("the nodes have room for %d of %s", room.Pods, Plural(d.Count, d.Word))
 	f.Happened = fmt.Sprintf("%s asks for %s, each with %s. %s; %d will wait.", subject, Plural(d.Count, d.Word), InFull(r, v.Asks[r]), room.Text(d.Word), left)
 	closed := slices.DeleteFunc(v.With(r, v.Asks[r]), Place.Open)
-	f.Happened = Sentences(f.Happened, d.Spread.text(), v.KeptOut(closed), v.small(r))
+	f.Happened = Sentences(f.Happened, d.parts(), d.Spread.text(), v.KeptOut(closed), v.small(r))
 	f.Do = fmt.Sprintf("Add %s like these, or ask for %s. No amount of waiting helps with the nodes there are.", Plural(up(left, max(room.Each, 1)), "node"), Plural(room.Pods, d.Word))
 	return f
 }
 
 // now explains a demand that would fit if others ended.
 func (d Demand) now(subject string, c Cluster) (Verdict, bool) {
-	without := c.Usage.Clone()
-	for i := range c.Own {
-		without.Remove(&c.Own[i])
-	}
-	v := See(d.Pod, c.Nodes, without)
+	v := See(d.Pod, c.Nodes, c.others())
 	room := v.Room(d.Spread, true)
 	want := d.Least
 	if d.Word == "replica" {
@@ -229,26 +243,42 @@ func (d Demand) now(subject string, c Cluster) (Verdict, bool) {
 	if room.Pods < want {
 		return Verdict{Finding: d.busy(subject, v, room, want), Field: d.Field}, false
 	}
-	old := 0
+	return Verdict{}, true
+}
+
+// others is what pods take of the nodes that stay whatever becomes of the demand.
+func (c Cluster) others() *Usage {
+	out := c.Usage.Clone()
 	for i := range c.Own {
-		if Holds(&c.Own[i]) {
-			old++
-		}
+		out.Remove(&c.Own[i])
 	}
-	if d.Rolling.Ends || d.Rolling.Unavailable > 0 || old == 0 {
+	return out
+}
+
+// Surges says what keeps a rollout from its first new pod, where that is made before an
+// old one ends; ok when nothing does that can be known.
+func (d Demand) Surges(subject string, c Cluster) (v Verdict, ok bool) {
+	if !d.open(c) || !d.counted(c) || d.Rolling.Ends || d.Rolling.Still || d.Rolling.Unavailable > 0 || !slices.ContainsFunc(c.Own, func(p corev1.Pod) bool { return Holds(&p) }) {
 		return Verdict{}, true
 	}
 	beside := See(d.Pod, c.Nodes, c.Usage)
-	if beside.Room(d.Spread, true).Pods > 0 {
+	if d.awaitsPool(beside) || beside.Room(d.Spread, true).Pods > 0 {
 		return Verdict{}, true
 	}
+	if d.Of != "" {
+		subject = d.Of + " of " + subject
+	}
+	room := See(d.Pod, c.Nodes, c.others()).Room(d.Spread, true)
 	r := beside.scarce(room)
 	f := Finding{Subject: subject, Reason: NoSurge, Summary: "no free " + Unit(r) + " for the first new replica"}
+	if d.Of != "" {
+		f.Summary += " of " + d.Of
+	}
 	f.Happened = fmt.Sprintf("A rollout of %s makes a new replica before it ends an old one, and that needs %s more. %s",
 		subject, InFull(r, beside.Asks[r]), beside.freeOf(r, room.Places))
 	f.Happened = Sentences(f.Happened, beside.heldBy(r))
 	f.Do = "Free or add nodes, or let an old replica end first (max_surge = 0 and max_unavailable = 1), with one replica fewer serving meanwhile."
-	return Verdict{Finding: f, Field: []string{"Deployment", "spec", "strategy"}}, false
+	return Verdict{Finding: f, Field: []string{d.Template[0], "spec", "strategy"}}, false
 }
 
 func (d Demand) busy(subject string, v *View, room Room, want int) Finding {
@@ -263,7 +293,7 @@ func (d Demand) busy(subject string, v *View, room Room, want int) Finding {
 		f.Happened = fmt.Sprintf("%s asks for %s. %s.", subject, InFull(r, v.Asks[r]), room.Text(d.Word))
 	}
 	open := slices.DeleteFunc(v.With(r, v.Asks[r]), func(p Place) bool { return !p.Open() })
-	f.Happened = Sentences(f.Happened, v.freeOf(r, open), v.heldBy(r))
+	f.Happened = Sentences(f.Happened, d.parts(), v.freeOf(r, open), v.heldBy(r))
 	f.Do = "It starts when others end. Raise timeouts if the apply is to wait for that, or wait for less (wait_for)."
 	if d.Word == "rank" && !Grouped(&d.Pod.ObjectMeta, &d.Pod.Spec) {
 		f.Do = "Its pods that fit would hold their devices and wait for the rest. " + f.Do + " A queue (scheduling.queue) or a gang scheduler (distributed.gang) starts all of them together."

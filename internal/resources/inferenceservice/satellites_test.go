@@ -10,9 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/mlkube/terraform-provider-mlk/internal/kube"
-	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
-	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit/fakeapi"
 )
@@ -332,33 +329,5 @@ func TestReplicasAfterAutoscaling(t *testing.T) {
 	}
 	if pods, _ := podsAndImage(api); pods != 4 {
 		t.Errorf("the Deployment is asked for %d pods", pods)
-	}
-}
-
-// What an autoscaler keeps at the least is asked of the nodes.
-func TestLeastPodsArePlaced(t *testing.T) {
-	t.Parallel()
-	api := completing(t)
-	api.Put(&unstructured.Unstructured{Object: attributes{
-		"apiVersion": "v1", "kind": "Node", "metadata": attributes{"name": "a100-0"},
-		"status": attributes{"allocatable": attributes{"cpu": "96", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "2"}, "capacity": attributes{"nvidia.com/gpu": "2"}},
-	}})
-	client, err := kube.NewClient(api.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	core := testkit.NewCore(t, testkit.Alone{Resource: inferenceservice.New, Data: &lifecycle.ProviderData{
-		Namespace: "default", ClusterChanged: "error", Placement: lifecycle.PlacementWarning, Inventory: &lifecycle.Inventory{},
-		Connect: func() (*kube.Client, error) { return client, nil },
-	}}, nil, "mlk_inference_service")
-	with := func(least int) attributes {
-		return serviceWith(attributes{"gpu": attributes{"count": 1}, "autoscaling": attributes{"min_replicas": least, "max_replicas": 8}})
-	}
-	if said := core.Plan(t.Context(), with(2)).Warnings(); said != "" {
-		t.Errorf("there is room for two: %s", said)
-	}
-	if said := core.Plan(t.Context(), with(4)).Warnings(); !strings.Contains(said, "room for 2 of 4 replicas") || !strings.Contains(said, "autoscaling") {
-		t.Errorf("four were asked for, the plan says %q", said)
 	}
 }
