@@ -50,3 +50,41 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestTemplates: whatever makes pods says what they are.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	pod := func(image string) string { return "{spec: {containers: [{name: main, image: " + image + "}]}}" }
+	for name, tc := range map[string]struct {
+		kind kube.Kind
+		text string
+		want []string
+	}{
+		"a pod":        {kube.Pod, pod("a"), []string{":a"}},
+		"a Job":        {kube.Job, "spec: {template: " + pod("a") + "}", []string{":a"}},
+		"a CronJob":    {kube.CronJob, "spec: {jobTemplate: {spec: {template: " + pod("a") + "}}}", []string{":a"}},
+		"groups":       {kube.LeaderWorkerSet, "spec: {leaderWorkerTemplate: {leaderTemplate: " + pod("a") + ", workerTemplate: " + pod("b") + "}}", []string{"leader:a", "worker:b"}},
+		"equal groups": {kube.LeaderWorkerSet, "spec: {leaderWorkerTemplate: {workerTemplate: " + pod("b") + "}}", []string{":b"}},
+		"a JobSet": {
+			kube.JobSet, "spec: {replicatedJobs: [{name: launcher, template: {spec: {template: " + pod("a") + "}}}, {name: node, template: {spec: {template: " + pod("b") + "}}}]}",
+			[]string{"launcher:a", "node:b"},
+		},
+		"one of a JobSet": {kube.JobSet, "spec: {replicatedJobs: [{name: main, template: {spec: {template: " + pod("a") + "}}}]}", []string{":a"}},
+		"no pods":         {kube.Service, "spec: {}", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &kube.Object{}
+			if err := yaml.Unmarshal([]byte(tc.text), &o.Object); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, template := range kube.Templates(tc.kind, o) {
+				got = append(got, template.Of+":"+template.Spec.Containers[0].Image)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

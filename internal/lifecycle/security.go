@@ -1,14 +1,13 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
@@ -27,17 +26,15 @@ var blamed = map[string]path.Path{
 	"forbidden sysctls":                 path.Root("pod_security_context").AtName("sysctls"),
 }
 
-// security warns of pods that the namespace will refuse. A controller gets no
-// pod then and goes on trying, and only its events say why. A namespace that
-// cannot be read, or is not there yet, says nothing against a plan.
+// security warns of pods that the namespace will refuse, whichever of the objects make
+// them. A controller gets no pod then and goes on trying, and only its events say why. A
+// namespace that cannot be read, or is not there yet, says nothing against a plan.
 func (p *planner[M, P]) security() {
-	at := p.r.def.PodTemplate
-	if len(at) == 0 || len(p.want) == 0 || p.r.provider.Unknown != "" || p.diagnostics.HasError() {
+	if p.r.provider.Unknown != "" || p.diagnostics.HasError() {
 		return
 	}
-	main := p.want[0]
-	template, ok := templateOf(main.obj, at[1:])
-	if !ok || main.ref.Kind.Kind != at[0] || main.ref.Namespace == "" {
+	all, name := podsOfPlan(p.want)
+	if len(all) == 0 {
 		return
 	}
 	client, err := p.r.provider.Connect()
@@ -46,41 +43,63 @@ func (p *planner[M, P]) security() {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, askMost)
 	defer cancel()
-	namespace, err := client.Get(ctx, kube.Ref{Kind: kube.Namespace, Name: main.ref.Namespace})
+	namespace, err := client.Get(ctx, kube.Ref{Kind: kube.Namespace, Name: name})
 	if err != nil || namespace == nil {
-		tflog.Info(p.ctx, "the namespace does not say which pods it takes", map[string]any{"namespace": main.ref.Namespace, "error": fmt.Sprint(err)})
+		tflog.Info(p.ctx, "the namespace does not say which pods it takes", map[string]any{"namespace": name, "error": fmt.Sprint(err)})
 		return
 	}
-	level, refusals := kube.Refusals(namespace.GetLabels(), template)
-	if len(refusals) == 0 {
+	level, first, why := refused(namespace.GetLabels(), all)
+	if len(why) == 0 {
 		return
 	}
-	msg := diags.Message{
-		Summary:  clip(fmt.Sprintf("Namespace %q will refuse the pods of this %s", main.ref.Namespace, strings.ToLower(p.r.def.Noun))),
+	p.diagnostics.Append(diags.Message{
+		Summary:  clip(fmt.Sprintf("Namespace %q will refuse the pods of this %s", name, strings.ToLower(p.r.def.Noun))),
 		Happened: fmt.Sprintf("Its Pod Security level is %q, which allows no:", level),
+		Why:      strings.Join(why, "\n"),
 		Do: "Use a namespace whose label pod-security.kubernetes.io/enforce allows it (\"privileged\" for devices that lock memory, and for the nodes' network), " +
 			"or leave out what is named above.",
-		At: blamed[refusals[0].Reason],
-	}
-	var why []string
-	for _, r := range refusals {
-		why = append(why, strings.TrimSuffix(fmt.Sprintf("  %s (%s)", r.Reason, r.Detail), " ()"))
-	}
-	msg.Why = strings.Join(why, "\n")
-	p.diagnostics.Append(msg.Warning())
+		At: blamed[first],
+	}.Warning())
 }
 
-// templateOf is the pod template of an object; the object itself when it is a pod.
-func templateOf(o *kube.Object, at []string) (*corev1.PodTemplateSpec, bool) {
-	v, ok := kube.At(o.Object, at...)
-	if len(at) == 0 {
-		v, ok = o.Object, true
+// podsOfPlan are the pod templates of the planned objects, and the namespace of the pods.
+func podsOfPlan(want []rendered) (out []kube.Template, namespace string) {
+	for _, w := range want {
+		if w.ref.Namespace == "" {
+			continue
+		}
+		for _, t := range kube.Templates(w.ref.Kind, w.obj) {
+			if t.Of == "" {
+				t.Of = w.ref.Role
+			}
+			out, namespace = append(out, t), w.ref.Namespace
+		}
 	}
-	fields, isMap := v.(map[string]any)
-	if !ok || !isMap {
-		return nil, false
+	return out, namespace
+}
+
+// refused lists what a namespace with some labels refuses of pods, its level, and the
+// first reason. Where not all pods have it, a line says which do.
+func refused(labels map[string]string, all []kube.Template) (level, first string, lines []string) {
+	with := map[string][]string{}
+	var order []string
+	for i := range all {
+		at, refusals := kube.Refusals(labels, &all[i].PodTemplateSpec)
+		for _, r := range refusals {
+			level, first = at, cmp.Or(first, r.Reason)
+			line := strings.TrimSuffix(fmt.Sprintf("%s (%s)", r.Reason, r.Detail), " ()")
+			if len(with[line]) == 0 {
+				order = append(order, line)
+			}
+			with[line] = append(with[line], cmp.Or(all[i].Of, "main"))
+		}
 	}
-	out := &corev1.PodTemplateSpec{}
-	err := runtime.DefaultUnstructuredConverter.FromUnstructured(map[string]any{"metadata": fields["metadata"], "spec": fields["spec"]}, out)
-	return out, err == nil
+	for _, line := range order {
+		of := ""
+		if len(with[line]) < len(all) {
+			of = strings.Join(with[line], ", ") + ": "
+		}
+		lines = append(lines, "  "+of+line)
+	}
+	return level, first, lines
 }

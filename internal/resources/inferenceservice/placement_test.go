@@ -70,7 +70,7 @@ func TestLeastPodsArePlaced(t *testing.T) {
 // that an autoscaler keeps at the least too.
 func TestCanaryIsPlaced(t *testing.T) {
 	t.Parallel()
-	gpu := func(c attributes, more attributes) attributes {
+	gpu := func(c, more attributes) attributes {
 		c["gpu"] = attributes{"count": 1}
 		for k, v := range more {
 			c[k] = v
