@@ -228,15 +228,15 @@ func (o *Operand) container(name, repository, image, version string, env, fields
 			all = append(all, object{"name": k, "valueFrom": object{"fieldRef": object{"fieldPath": fields[k]}}})
 		}
 	}
-	values := maps.Clone(env)
-	if values == nil {
-		values = map[string]string{}
+	merged := maps.Clone(env)
+	if merged == nil {
+		merged = map[string]string{}
 	}
-	maps.Copy(values, said)
-	for _, k := range slices.Sorted(maps.Keys(values)) {
+	maps.Copy(merged, said)
+	for _, k := range slices.Sorted(maps.Keys(merged)) {
 		e := object{"name": k}
-		if values[k] != "" {
-			e["value"] = values[k]
+		if merged[k] != "" {
+			e["value"] = merged[k]
 		}
 		all = append(all, e)
 	}
