@@ -11,7 +11,7 @@ import (
 
 // TestAccUnknown makes a cluster, as far as Terraform can tell, and what runs on
 // it in one apply; and changes it in a later one.
-func TestAccUnknown(t *testing.T) {
+func TestAccUnknown(t *testing.T) { // pain 24
 	t.Parallel()
 	acc := testkit.NewAcceptance(t)
 	p := newProxy(t, acc.Config)

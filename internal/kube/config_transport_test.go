@@ -202,7 +202,7 @@ func wantAsked(t *testing.T, s *apiServer, want ...string) {
 	}
 }
 
-func TestTokenFileIsReadAgainOn401(t *testing.T) {
+func TestTokenFileIsReadAgainOn401(t *testing.T) { // pain 26
 	t.Parallel()
 	for name, config := range map[string]func(s *apiServer, file string) Config{
 		"of the block": func(s *apiServer, file string) Config {
@@ -297,7 +297,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
 		}
 }
 
-func TestExecIsRunAgainOn401(t *testing.T) {
+func TestExecIsRunAgainOn401(t *testing.T) { // pain 26
 	t.Parallel()
 	s := newAPIServer(t, "one")
 	e, token, runs := plugin(t)

@@ -73,7 +73,7 @@ func forbidden(what string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: "Failure", Code: 403, Reason: metav1.StatusReasonForbidden, Message: `jobs.batch is forbidden: User "ci" cannot ` + what + ` resource "jobs"`}}
 }
 
-func TestManyReadsAreOneWatch(t *testing.T) {
+func TestManyReadsAreOneWatch(t *testing.T) { // pain 39
 	t.Parallel()
 	api, c := dial(t)
 	const many = 50
@@ -226,7 +226,7 @@ func TestReadsFollowTheWatch(t *testing.T) {
 	})
 }
 
-func TestBrokenWatchRecovers(t *testing.T) {
+func TestBrokenWatchRecovers(t *testing.T) { // pain 18
 	t.Parallel()
 	api := fakeapi.New(t)
 	var broken atomic.Bool
@@ -321,7 +321,7 @@ func TestWaitsShareOneWatch(t *testing.T) {
 	}
 }
 
-func TestGetTellsGoneFromWrong(t *testing.T) {
+func TestGetTellsGoneFromWrong(t *testing.T) { // pain 27
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		err  error

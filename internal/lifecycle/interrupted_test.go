@@ -36,7 +36,7 @@ func (b *broken) hook(after bool) func(fakeapi.Request) error {
 
 // TestFailAnywhere cuts create at each API call: if anything exists, the state
 // holds its identity; and the next apply converges on one object.
-func TestFailAnywhere(t *testing.T) {
+func TestFailAnywhere(t *testing.T) { // pain 28
 	t.Parallel()
 	for _, with := range []error{fakeapi.Cut{}, apierrors.NewInternalError(errors.New("etcd is away")), apierrors.NewTimeoutError("too slow", 1)} {
 		for _, after := range []bool{false, true} {
@@ -303,7 +303,7 @@ func TestWaitsForATerminatingObject(t *testing.T) {
 	}
 }
 
-func TestDeleteNamesWhatBlocks(t *testing.T) {
+func TestDeleteNamesWhatBlocks(t *testing.T) { // pain 38
 	t.Parallel()
 	w := newWorld(t)
 	if out := w.Apply(t.Context(), config(map[string]any{"timeouts": map[string]any{"delete": "1s"}})); out.Errors() != "" {
@@ -324,7 +324,7 @@ func TestDeleteNamesWhatBlocks(t *testing.T) {
 	}
 }
 
-func TestUnreachableLosesNothing(t *testing.T) {
+func TestUnreachableLosesNothing(t *testing.T) { // pain 27
 	t.Parallel()
 	for name, err := range map[string]error{
 		"cut off":     nil,

@@ -49,7 +49,7 @@ func status(code int32, reason metav1.StatusReason, message string, causes ...me
 }
 
 // TestRefusalsAreTranslated lets the server refuse the write of a create.
-func TestRefusalsAreTranslated(t *testing.T) {
+func TestRefusalsAreTranslated(t *testing.T) { // pain 6
 	t.Parallel()
 	var seven []metav1.StatusCause
 	for range 7 {
@@ -168,7 +168,7 @@ func TestNoClusterConfigured(t *testing.T) {
 }
 
 // TestClusterUnknown plans while the cluster is made in the same apply.
-func TestClusterUnknown(t *testing.T) {
+func TestClusterUnknown(t *testing.T) { // pain 25
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -313,7 +313,7 @@ func TestWaitWithoutTheRightToWatch(t *testing.T) {
 }
 
 // TestWaitOverABrokenWatch breaks all connections while the wait goes on.
-func TestWaitOverABrokenWatch(t *testing.T) {
+func TestWaitOverABrokenWatch(t *testing.T) { // pain 18
 	t.Parallel()
 	w := newWorld(t)
 	broke := false

@@ -200,7 +200,7 @@ func TestGivesBack(t *testing.T) {
 
 // TestTwoPools: two pools on one node keep what they share until both have gone,
 // in whatever order they go.
-func TestTwoPools(t *testing.T) {
+func TestTwoPools(t *testing.T) { // pain 35
 	t.Parallel()
 	a := pool("a", map[string]string{"both": "x", "only-a": "1"}, taint("both", ""), taint("only-a", ""))
 	b := pool("b", map[string]string{"both": "x", "only-b": "1"}, taint("both", ""), taint("only-b", ""))

@@ -327,3 +327,59 @@ func sources(t *testing.T) map[string]*ast.File {
 	}
 	return out
 }
+
+// TestEveryPainHasATest: the tests that DESIGN.md names for what users of other providers
+// suffer exist, and a test that names a pain names one that stands there.
+func TestEveryPainHasATest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../DESIGN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, named := map[string]bool{}, map[int]string{}
+	declared, mentioned := regexp.MustCompile(`(?m)^func (Test\w+)\(`), regexp.MustCompile(`\bpains? ((?:\d+(?:, | and )?)+)`)
+	err = filepath.WalkDir("..", func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
+			tests[filepath.Base(filepath.Dir(file))+" "+m[1]] = true
+		}
+		for _, m := range mentioned.FindAllStringSubmatch(string(source), -1) {
+			for _, digits := range regexp.MustCompile(`\d+`).FindAllString(m[1], -1) {
+				n, _ := strconv.Atoi(digits)
+				named[n] = file
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[int]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \| .* \| (.*) \|$`).FindAllStringSubmatch(string(text), -1) {
+		n, _ := strconv.Atoi(row[1])
+		known[n] = true
+		if strings.HasPrefix(row[2], "`") && named[n] == "" {
+			t.Errorf("pain %d: no test says that it is about it", n)
+		}
+		for _, name := range regexp.MustCompile("`(\\w+ Test\\w+)`").FindAllStringSubmatch(row[2], -1) {
+			if !tests[name[1]] {
+				t.Errorf("pain %d: DESIGN.md names %s, which does not exist", n, name[1])
+			}
+		}
+	}
+	const least = 42
+	if len(known) < least {
+		t.Errorf("DESIGN.md lists %d pains, not %d", len(known), least)
+	}
+	for n, file := range named {
+		if !known[n] {
+			t.Errorf("%s: pain %d does not stand in DESIGN.md", file, n)
+		}
+	}
+}

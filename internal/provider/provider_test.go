@@ -286,7 +286,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-func TestNothingConfigured(t *testing.T) {
+func TestNothingConfigured(t *testing.T) { // pain 24
 	t.Parallel()
 	data, resp := configure(t, nil, block(t, nil), false)
 	if resp.Diagnostics.HasError() {

@@ -209,7 +209,7 @@ func addNodeWith(api *fakeapi.Server, name string) {
 }
 
 // TestStrangersAreInvisible: keys of others plan nothing, and survive an apply.
-func TestStrangersAreInvisible(t *testing.T) {
+func TestStrangersAreInvisible(t *testing.T) { // pain 35
 	t.Parallel()
 	r := workspace(t, newAPI(t, "n1"), nil)
 	r.apply(declare(nil))
@@ -315,7 +315,7 @@ func TestNodesComeAndGo(t *testing.T) {
 }
 
 // TestOneList: a refresh is one list of nodes, whatever there is to see.
-func TestOneList(t *testing.T) {
+func TestOneList(t *testing.T) { // pain 39
 	t.Parallel()
 	r := workspace(t, newAPI(t, "n1", "n2", "n3"), nil)
 	r.apply(declare(nil))

@@ -150,7 +150,7 @@ func (s *stranger) strange() string {
 
 // TestAccStrangers: a thousand writes of others, a plan after every fifty: none has
 // anything to do. An update in the end leaves all that the others have put there.
-func TestAccStrangers(t *testing.T) { // pains 20, 21
+func TestAccStrangers(t *testing.T) { // pains 20, 21, 33
 	t.Parallel()
 	s := &stranger{Acceptance: testkit.NewAcceptance(t), t: t, rng: rand.New(rand.NewPCG(4, 1000))} //nolint:gosec // a test that can be run again
 	cli := testkit.NewCLI(t, "testdata/TestAccStrangers", "namespace", s.Namespace)

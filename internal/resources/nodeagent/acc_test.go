@@ -229,7 +229,7 @@ func TestAccLife(t *testing.T) {
 }
 
 // An agent for nodes that are not there yet is done, and says so.
-func TestAccNoNodes(t *testing.T) {
+func TestAccNoNodes(t *testing.T) { // pain 17
 	t.Parallel()
 	s := newSite(t)
 	s.run(resource.TestStep{ConfigStateChecks: []statecheck.StateCheck{

@@ -124,7 +124,7 @@ func TestAccWrongExpression(t *testing.T) {
 
 // The scheduler takes an H100 where it can, else two A100, and who gets neither is
 // told so.
-func TestAccFirstAvailable(t *testing.T) {
+func TestAccFirstAvailable(t *testing.T) { // pain 41
 	t.Parallel()
 	s := newSite(t)
 	s.publish("H100", 1)

@@ -188,7 +188,7 @@ func TestAGangIsResizedInPlace(t *testing.T) {
 	}
 }
 
-func TestPlanReplacesTheRun(t *testing.T) {
+func TestPlanReplacesTheRun(t *testing.T) { // pain 6
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		before, after config

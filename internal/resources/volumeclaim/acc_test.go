@@ -334,7 +334,7 @@ func TestAccRetain(t *testing.T) {
 	})
 }
 
-func TestAccFirstConsumer(t *testing.T) {
+func TestAccFirstConsumer(t *testing.T) { // pain 37
 	t.Parallel()
 	run(t, func(c *cluster) []resource.TestStep {
 		return []resource.TestStep{
