@@ -55,11 +55,22 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	// Look at everything before anything is written, so that a refusal leaves nothing.
-	alone := false
+	var there beside
 	for i, w := range want {
-		free, ds := r.makeRoom(ctx, client, m, w, alone)
+		live, ds := r.makeRoom(ctx, client, m, w, there)
 		resp.Diagnostics.Append(ds...)
-		alone = alone || i == 0 && free
+		if resp.Diagnostics.HasError() {
+			return
+		}
+		if i == 0 {
+			there = beside{free: live == nil}
+			if live != nil {
+				there.claim = claimOf(live)
+			}
+		}
+	}
+	if there.free {
+		resp.Diagnostics.Append(r.clear(ctx, client, m, want)...)
 		if resp.Diagnostics.HasError() {
 			return
 		}
@@ -84,32 +95,45 @@ func (r *Resource[M, P]) Create(ctx context.Context, req resource.CreateRequest,
 	w.recorded() //nolint:contextcheck // the mark outlives the call
 }
 
+// beside is what is known of the main object when one beside it is looked at.
+type beside struct {
+	// free: there is none. Else claim is what it bears.
+	free  bool
+	claim string
+}
+
 // makeRoom looks at an object that exists under the name of a new one: it waits
 // for one that is being deleted, takes over what a killed apply left, and
-// refuses everything else. It reports whether there is none. An object beside
-// the main one that is left alone, without it, is taken over as it is: whoever
-// else owned it would have the main object too.
-func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P, w rendered, alone bool) (free bool, ds diag.Diagnostics) {
+// refuses everything else. It returns what is there then; nil for nothing. An object
+// beside the main one that is left without one of any engine, or is from before the
+// one there is, is taken over as it is: whoever else owned it would have the main
+// object too.
+func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P, w rendered, main beside) (*kube.Object, diag.Diagnostics) {
 	live, err := client.Get(ctx, w.ref)
 	if err != nil {
-		return false, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
+		return nil, r.failed(m, w, "read", err, "Nothing was changed.").diagnostics()
 	}
 	if live != nil && live.GetDeletionTimestamp() != nil {
 		if ds := r.awaitGone(ctx, client, m, w.ref, live, "to be deleted before it can be made anew"); ds.HasError() {
-			return false, ds
+			return nil, ds
 		}
 		live = nil
 	}
 	if live == nil {
-		return true, r.awaitNoPods(ctx, client, m, w.ref)
+		return nil, r.awaitNoPods(ctx, client, m, w.ref)
 	}
 	if live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
-		return false, diag.Diagnostics{r.foreign(w.ref, live)}
+		return live, diag.Diagnostics{r.foreign(w.ref, live)}
 	}
-	if alone {
-		return false, nil
+	if main.claim != "" && main.claim != claimOf(live) {
+		return live, nil
 	}
-	return false, r.takeOverLeft(ctx, client, m, w, live)
+	if main.free {
+		if alone, ds := r.nameFree(ctx, client, m, w.obj.GetLabels()[OwnerLabel], true); alone || ds.HasError() {
+			return live, ds
+		}
+	}
+	return live, r.takeOverLeft(ctx, client, m, w, live)
 }
 
 // takeOverLeft refuses an object of ours unless a killed apply of the same

@@ -100,7 +100,7 @@ func (r *Resource[M, P]) leftovers(ctx context.Context, client *kube.Client, mai
 			if o.GetName() == main.GetName() && k.Kind == main.GetKind() {
 				continue
 			}
-			if claimOf(o) == mem.Claim && !slices.Contains(known, ref) {
+			if claimOf(o) == mem.Claim && kube.Controlled(o) == nil && !slices.Contains(known, ref) {
 				out = append(out, ref)
 			}
 		}
