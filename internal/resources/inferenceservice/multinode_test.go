@@ -203,3 +203,30 @@ func validated(t *testing.T, text string) string {
 	}
 	return out
 }
+
+// TestEnginesDoNotShare: what stands beside the Deployment of another workspace is not
+// taken, and not removed, by a service of the same name that is in groups.
+func TestEnginesDoNotShare(t *testing.T) {
+	t.Parallel()
+	api, ctx := completing(t), t.Context()
+	first, client := start(t, api, &testkit.Process{})
+	if out := first.Apply(ctx, serviceWith(attributes{"autoscaling": attributes{"max_replicas": 4}, "disruption_budget": attributes{"max_unavailable": "1"}})); out.Errors() != "" {
+		t.Fatal(out.Errors())
+	}
+	client.Close()
+	budget := api.Get("PodDisruptionBudget", "default", "api").GetUID()
+	other, _ := start(t, api, &testkit.Process{})
+	groups := attributes{"multi_node": attributes{"size": 2}, "command": []any{"serve"}}
+	if out := other.Apply(ctx, serviceWith(groups)); out.Errors() != "" || out.Warnings() != "" {
+		t.Errorf("errors %q, warnings %q", out.Errors(), out.Warnings())
+	}
+	if now := api.Get("PodDisruptionBudget", "default", "api"); now == nil || now.GetUID() != budget {
+		t.Error("the disruption budget of the other workspace is gone")
+	}
+	groups["autoscaling"] = attributes{"max_replicas": 2}
+	third, _ := start(t, api, &testkit.Process{})
+	api.Remove("LeaderWorkerSet", "default", "api")
+	if out := third.Apply(ctx, serviceWith(groups)); !strings.Contains(out.Errors(), "HorizontalPodAutoscaler default/api already exists and belongs to another state") {
+		t.Errorf("it took the autoscaler: %q", out.Errors())
+	}
+}
