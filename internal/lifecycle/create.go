@@ -123,6 +123,9 @@ func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P,
 		return nil, r.awaitNoPods(ctx, client, m, w.ref)
 	}
 	if live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
+		if w.ref != r.main(m) {
+			return live, diag.Diagnostics{r.inTheWay(m, w.ref, live)}
+		}
 		return live, diag.Diagnostics{r.foreign(w.ref, live)}
 	}
 	if main.claim != "" && main.claim != claimOf(live) {
@@ -140,19 +143,19 @@ func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P,
 // configuration left it.
 func (r *Resource[M, P]) takeOverLeft(ctx context.Context, client *kube.Client, m P, w rendered, live *kube.Object) diag.Diagnostics {
 	if _, recorded := live.GetAnnotations()[RecordedAnnotation]; recorded {
-		return diag.Diagnostics{r.elsewhere(w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
+		return diag.Diagnostics{r.elsewhere(m, w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
 	}
 	same, err := r.leftBehind(ctx, client, w, live)
 	if err != nil {
 		return r.failed(m, w, "compare", err, "Nothing was changed.").diagnostics()
 	}
 	if !same {
-		return diag.Diagnostics{r.elsewhere(w.ref, "It was left by an apply that was interrupted, or belongs to another workspace, and differs from what the configuration asks for now.")}
+		return diag.Diagnostics{r.elsewhere(m, w.ref, "It was left by an apply that was interrupted, or belongs to another workspace, and differs from what the configuration asks for now.")}
 	}
 	if r.def.Ready != nil {
 		seen := Seen{Live: kube.Live{w.key: live}, Now: r.clock.Now()}
 		if v := r.judge((*M)(m), seen); v.Phase == phaseFailed || v.Outcome == wait.Failed {
-			return diag.Diagnostics{r.elsewhere(w.ref, "It was left by an apply that was interrupted, and has failed since: "+phrase(v)+".")}
+			return diag.Diagnostics{r.elsewhere(m, w.ref, "It was left by an apply that was interrupted, and has failed since: "+phrase(v)+".")}
 		}
 	}
 	return nil
@@ -211,8 +214,8 @@ func (r *Resource[M, P]) foreign(ref kube.Ref, live *kube.Object) diag.Diagnosti
 	}.Error()
 }
 
-func (r *Resource[M, P]) elsewhere(ref kube.Ref, why string) diag.Diagnostic {
-	do := fmt.Sprintf("If it is yours: terraform import %s %s", r.address(), idOf(ref))
+func (r *Resource[M, P]) elsewhere(m P, ref kube.Ref, why string) diag.Diagnostic {
+	do := fmt.Sprintf("If it is yours: terraform import %s %s", r.address(), idOf(r.main(m)))
 	if r.def.ObjectName != nil {
 		do += "\nTo start another run beside it, change triggers."
 	}

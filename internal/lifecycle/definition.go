@@ -138,6 +138,11 @@ type Definition[M any] struct {
 	// the plan. It is asked once all that is declared is known; prior is nil in a
 	// create, and what is replaced else. What it cannot read says nothing against a plan.
 	Survey func(ctx context.Context, q *Query, prior, wanted *M) diag.Diagnostics
+	// Standing says what helps where somebody else has an object that is to be made
+	// beside the main one, and at which attribute: live, or in a plan the one that is to
+	// be. A plan looks for those of which it says something, and refuses to take them. An
+	// empty message says nothing.
+	Standing func(m *M, live *kube.Object) diags.Message
 	// Settle returns the model to compare with the live objects, and to apply
 	// over them, when the cluster may hold more than the model asks for: a claim
 	// that was made larger keeps its size. prior is the model of the state in an

@@ -106,6 +106,7 @@ func (p *planner[M, P]) create() {
 	p.save()
 	p.needs()
 	p.survey(nil)
+	p.obstacles(true)
 	p.security()
 	p.placement(nil)
 }
@@ -148,6 +149,9 @@ func (p *planner[M, P]) update() {
 	p.save()
 	if replace || due {
 		p.needs() // an update may ask for a kind that the object before did without
+	}
+	if len(p.changed) > 0 {
+		p.obstacles(replace)
 	}
 	if replace {
 		p.survey(prior)

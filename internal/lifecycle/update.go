@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -179,7 +178,7 @@ func (r *Resource[M, P]) meet(ctx context.Context, client *kube.Client, m, prior
 			return nil, nil, diag.Diagnostics{r.replacedByOthers(w.ref, live != nil)}
 		}
 		if i > 0 && uid == "" && live.GetLabels()[OwnerLabel] != w.obj.GetLabels()[OwnerLabel] {
-			return nil, nil, diag.Diagnostics{r.inTheWay(w.ref, live)}
+			return nil, nil, diag.Diagnostics{r.inTheWay(m, w.ref, live)}
 		}
 		if claim := claimOf(live); claim != "" && !mem.mine(live) && uid != "" && live.GetLabels()[OwnerLabel] != "" {
 			return nil, nil, diag.Diagnostics{diags.Message{
@@ -250,20 +249,6 @@ func (r *Resource[M, P]) reowned(ctx context.Context, client *kube.Client, ref k
 			return live, err
 		}
 	}
-}
-
-// inTheWay refuses to take an object that somebody else made for one beside the
-// main object.
-func (r *Resource[M, P]) inTheWay(ref kube.Ref, live *kube.Object) diag.Diagnostic {
-	by := ""
-	if fields := live.GetManagedFields(); len(fields) > 0 {
-		by = fmt.Sprintf("It was created by %q on %s. ", fields[0].Manager, live.GetCreationTimestamp().Format(time.DateOnly))
-	}
-	return diags.Message{
-		Summary:  clip(fmt.Sprintf("%s already exists and is not managed by this resource", ref)),
-		Happened: by + "Nothing was changed.",
-		Do:       "Delete it if nobody needs it, or let the one of this resource have another name.",
-	}.Error()
 }
 
 func (r *Resource[M, P]) replacedByOthers(ref kube.Ref, exists bool) diag.Diagnostic {

@@ -97,13 +97,16 @@ func daemonSets(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	}
 	if r := m.RuntimeClass; r != nil && (r.Create.IsNull() || r.Create.ValueBool()) {
 		add(&nodeac.RuntimeClassApplyConfiguration{}, object{
-			"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": object{"name": r.name()}, "handler": cmp.Or(r.Handler.ValueString(), r.name()),
+			"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": object{"name": r.name()}, "handler": r.handler(),
 		})
 	}
 	return out, ds
 }
 
 func (r *RuntimeClass) name() string { return cmp.Or(r.Name.ValueString(), defaultRuntimeClass) }
+
+// handler is what container runtimes call it.
+func (r *RuntimeClass) handler() string { return cmp.Or(r.Handler.ValueString(), r.name()) }
 
 // wideName is the name of what the cluster has but once of each name.
 func (m *Model) wideName() string { return m.Namespace.ValueString() + "-" + m.Name.ValueString() }

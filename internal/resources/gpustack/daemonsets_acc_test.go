@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -159,6 +160,21 @@ func TestAccDaemonSets(t *testing.T) { //nolint:paralleltest // a cluster with a
 			ImportStateId:           acc.Namespace + "/gpus",
 			ImportStateVerify:       true,
 			ImportStateVerifyIgnore: []string{"force_conflicts", "wait_for", "timeouts"},
+		},
+		resource.TestStep{ // the nodes' image has brought a RuntimeClass of that name
+			PreConfig: func() {
+				class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: acc.Namespace}, Handler: "nvidia-cdi"}
+				if _, err := acc.Kube.NodeV1().RuntimeClasses().Create(t.Context(), class, metav1.CreateOptions{FieldManager: "node-image"}); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					_ = acc.Kube.NodeV1().RuntimeClasses().Delete(context.Background(), acc.Namespace, metav1.DeleteOptions{})
+				})
+			},
+			ConfigDirectory: tfconfig.StaticDirectory("testdata/TestAccDaemonSets/3"),
+			PlanOnly:        true,
+			ExpectError: testkit.Words("RuntimeClass "+acc.Namespace+" already exists and is not managed by this resource", `created by "node-image"`, `handler is "nvidia-cdi"`,
+				`asks for "nvidia"`, "create = false"),
 		},
 	)
 }

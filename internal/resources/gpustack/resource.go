@@ -4,6 +4,7 @@ package gpustack
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -112,6 +113,7 @@ func Definition() lifecycle.Definition[Model] {
 		Waits:       waits,
 		Needs:       needs,
 		Survey:      survey,
+		Standing:    standing,
 		Derived:     map[string]func(*Model) attr.Value{"manifests": func(m *Model) attr.Value { return manifests(m) }},
 		PodTemplate: []string{kube.DaemonSet.Kind, "spec", "template"},
 		Validate:    validate,
@@ -140,6 +142,23 @@ func survey(ctx context.Context, q *lifecycle.Query, prior, wanted *Model) diag.
 		return surveyDaemonSets(ctx, q, prior, wanted)
 	}
 	return surveyPolicy(ctx, q, prior, wanted)
+}
+
+// standing lets a stack get along with a RuntimeClass that is there: toolkits and the
+// images of nodes bring one.
+func standing(m *Model, live *kube.Object) diags.Message {
+	if live.GetKind() != kube.RuntimeClass.Kind || m.RuntimeClass == nil {
+		return diags.Message{}
+	}
+	msg := diags.Message{
+		Do: fmt.Sprintf("Use the one that is there: runtime_class = { name = %q, create = false }.\nOr let the stack have one of its own beside it: runtime_class = { name = \"mlk-%s\", handler = %q }.",
+			live.GetName(), live.GetName(), m.RuntimeClass.handler()),
+		At: path.Root("runtime_class"),
+	}
+	if handler, _ := kube.At(live.Object, "handler"); handler != m.RuntimeClass.handler() {
+		msg.Happened = fmt.Sprintf("Its handler is %q, and the stack asks for %q.", handler, m.RuntimeClass.handler())
+	}
+	return msg
 }
 
 // fields says which attribute made which field.
