@@ -87,7 +87,7 @@ func (r *Resource[M, P]) orphans(ctx context.Context, client *kube.Client, m P, 
 		if k.Namespaced {
 			namespace = main.ref.Namespace
 		}
-		all, err := client.List(ctx, k, namespace, OwnerLabel+"="+main.obj.GetLabels()[OwnerLabel])
+		all, err := client.ReadMatching(ctx, k, namespace, OwnerLabel+"="+main.obj.GetLabels()[OwnerLabel])
 		switch {
 		case apierrors.IsForbidden(err) || apierrors.IsNotFound(err):
 			continue

@@ -400,3 +400,24 @@ func TestStagesKilled(t *testing.T) {
 		}
 	}
 }
+
+// TestManyCreatesListOnce: that each create looks for what an earlier one has left behind
+// is one list and a watch for all of them.
+func TestManyCreatesListOnce(t *testing.T) { // pain 39
+	t.Parallel()
+	w := relays(t, fakeapi.New(t), &process{})
+	const creates, direct = 12, 3
+	for i := range creates {
+		w.Forget()
+		good(t, w.Apply(t.Context(), config(map[string]any{"name": fmt.Sprint("one", i)})))
+	}
+	lists := 0
+	for _, r := range w.api.Requests() {
+		if r.Method == http.MethodGet && !r.Watch && strings.HasSuffix(r.Path, "/namespaces/default/configmaps") {
+			lists++
+		}
+	}
+	if lists > direct+1 {
+		t.Errorf("%d creates listed the ConfigMaps %d times", creates, lists)
+	}
+}
