@@ -97,8 +97,9 @@ func (w Wanted) Enter(n *corev1.Node, m Mark) (Change, error) {
 }
 
 // Leave is what takes the pool from a node: labels go first, so that no pod is
-// sent there for it any more, then the rest with the note on what there was.
-func (w Wanted) Leave(n *corev1.Node) Change {
+// sent there for it any more, then the rest with the note on what there was. theirs
+// are labels that are not given back, as they were overtaken before it began.
+func (w Wanted) Leave(n *corev1.Node, theirs ...string) Change {
 	old, noted := RecordOf(n, w.Pool)
 	next := state{taints: slices.Clone(n.Spec.Taints), closed: n.Spec.Unschedulable, labels: map[string]any{}}
 	for _, t := range old.Taints {
@@ -108,13 +109,33 @@ func (w Wanted) Leave(n *corev1.Node) Change {
 		next.closed = openedBy(n, w.Pool, old)
 	}
 	for k, v := range old.Values {
-		next.labels[k] = v
+		if !slices.Contains(theirs, k) {
+			next.labels[k] = v
+		}
+	}
+	for says, before := range old.Stale {
+		next.restore(n, says, before)
 	}
 	c := Change{Apply: len(w.Applied(n)) > 0}
 	if noted {
 		c.Patch = next.patch(n, Membership(w.Pool), "", nil)
 	}
 	return c
+}
+
+// Overtaken are the labels that the pool took by force and that somebody has set
+// since: whoever did that meant it.
+func (w Wanted) Overtaken(n *corev1.Node) []string {
+	old, _ := RecordOf(n, w.Pool)
+	mine := w.Applied(n)
+	var out []string
+	for k := range old.Values {
+		_, there := n.Labels[k]
+		if _, ours := mine[k]; there && !ours {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // before is the taint that a node had, before any pool, where t is to be; nil
@@ -171,9 +192,16 @@ func (w Wanted) labelValues(n *corev1.Node, old Record, now *Record, next *state
 			now.Values[k] = have
 		}
 	}
+	overtaken := w.Overtaken(n)
 	for k, v := range old.Values {
-		if _, declared := w.labels()[k]; !declared {
+		if _, declared := w.labels()[k]; !declared && !slices.Contains(overtaken, k) {
 			next.labels[k] = v
+		}
+	}
+	asked := slices.Collect(maps.Values(w.Stale))
+	for says, before := range old.Stale {
+		if !slices.Contains(asked, says) {
+			next.restore(n, says, before)
 		}
 	}
 	for changes, says := range w.Stale {
@@ -185,7 +213,7 @@ func (w Wanted) labelValues(n *corev1.Node, old Record, now *Record, next *state
 			next.labels[says] = before.Was // the change was never made
 		case !same && there:
 			next.labels[says] = nil
-			now.Stale = map[string]Removed{says: {Of: n.Labels[changes], Was: was}}
+			now.Stale = map[string]Removed{says: {Label: changes, Of: n.Labels[changes], Was: was}}
 		case !same && removed:
 			now.Stale = map[string]Removed{says: before}
 		}
@@ -227,6 +255,13 @@ func (s *state) put(t Taint) {
 		}
 	}
 	s.taints = append(s.taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+}
+
+// restore writes again a label that was removed for a change that was never made.
+func (s *state) restore(n *corev1.Node, says string, before Removed) {
+	if _, there := n.Labels[says]; !there && before.unmade(n) {
+		s.labels[says] = before.Was
+	}
 }
 
 // giveBack leaves the place of a taint as it was before the pool had it, or as

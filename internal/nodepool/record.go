@@ -41,10 +41,14 @@ type Record struct {
 
 // Removed is a label that was removed.
 type Removed struct {
-	// Of is the value of the label that it is about, Was its own.
-	Of  string `json:"of"`
-	Was string `json:"was"`
+	// Label is the one it is about, Of the value of that, Was its own.
+	Label string `json:"label,omitempty"`
+	Of    string `json:"of"`
+	Was   string `json:"was"`
 }
+
+// unmade reports whether the change that a label was removed for was never made.
+func (r Removed) unmade(n *corev1.Node) bool { return r.Label != "" && n.Labels[r.Label] == r.Of }
 
 // RecordOf reads the note of a pool on a node; not ok when there is none. One
 // that cannot be read is an empty one: somebody edited it.

@@ -75,7 +75,7 @@ type Wanted struct {
 	// Takes are labels that are the user's to set, whoever has set them before: an
 	// operator writes its default there. They are given back.
 	Takes []string
-	// Stale are labels by the label whose change makes what they say untrue: they
+	// Stale are labels by the label whose change makes what they say unmade: they
 	// are removed with it, so that whoever writes them is waited for.
 	Stale map[string]string
 	// Plugin is the ConfigMap of the device plugin's configuration, namespace/name; ""
@@ -132,6 +132,11 @@ func (w Wanted) Complete(n *corev1.Node) bool {
 	for _, t := range w.Taints {
 		if !slices.Contains(live, t) {
 			return false
+		}
+	}
+	for says, before := range r.Stale {
+		if _, there := n.Labels[says]; !there && w.Stale[before.Label] != says && before.unmade(n) {
+			return false // and nobody asks for the change any more
 		}
 	}
 	for changes, says := range w.Stale {

@@ -139,7 +139,7 @@ func (w *Writer) enter(ctx context.Context, n *corev1.Node) (*corev1.Node, bool,
 }
 
 func (w *Writer) leave(ctx context.Context, n *corev1.Node) (*corev1.Node, bool, error) {
-	wrote := false
+	wrote, theirs := false, w.Wanted.Overtaken(n)
 	if w.Wanted.Leave(n).Apply {
 		now, err := w.applied(ctx, n, nil, false)
 		if wrote = !refused(err); err != nil {
@@ -147,7 +147,7 @@ func (w *Writer) leave(ctx context.Context, n *corev1.Node) (*corev1.Node, bool,
 		}
 		n = now
 	}
-	n, patched, err := w.patched(ctx, n, func(n *corev1.Node) (Change, error) { return w.Wanted.Leave(n), nil })
+	n, patched, err := w.patched(ctx, n, func(n *corev1.Node) (Change, error) { return w.Wanted.Leave(n, theirs...), nil })
 	return n, wrote || patched, err
 }
 
