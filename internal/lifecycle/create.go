@@ -228,7 +228,7 @@ func (r *Resource[M, P]) elsewhere(m P, ref kube.Ref, why string) diag.Diagnosti
 
 // failed starts the translation of an error about one object.
 func (r *Resource[M, P]) failed(m P, w rendered, verb string, err error, stands string) failure {
-	f := failure{title: r.title(m), ref: w.ref, verb: verb, err: err, fields: r.fields(m), sent: w.obj, stands: stands}
+	f := failure{title: r.title(m), ref: w.ref, verb: verb, err: err, fields: r.blamed(m), sent: w.obj, stands: stands}
 	if patches, ds := patchesOf(m.Base().Patch); !ds.HasError() {
 		f.patch = patches[w.key]
 	}

@@ -51,6 +51,9 @@ type Definition[M any] struct {
 	Desired func(m *M) ([]runtime.ApplyConfiguration, diag.Diagnostics)
 	// Fields says which attribute generated which field of Desired's objects.
 	Fields func(m *M) diags.Fields
+	// Written says the same where Fields names a Derived attribute: which one the user
+	// wrote, or could write. Errors point there. Nil: what Fields says.
+	Written func(m *M) diags.Fields
 	// Adopt turns live objects into a model that, applied, would change
 	// nothing. What it cannot say the lifecycle puts into patch. It serves
 	// import and, attribute by attribute, drift. Where two ways of writing mean

@@ -67,7 +67,17 @@ func keysAt(o map[string]any, segments []string) []string {
 }
 
 // fields are all the fields of the resource's objects with their attributes.
-func (r *Resource[M, P]) fields(m P) diags.Fields {
+func (r *Resource[M, P]) fields(m P) diags.Fields { return r.fieldsBy(m, r.def.Fields) }
+
+// blamed are the fields with the attributes that an error about them points at.
+func (r *Resource[M, P]) blamed(m P) diags.Fields {
+	if r.def.Written == nil {
+		return r.fields(m)
+	}
+	return r.fieldsBy(m, r.def.Written)
+}
+
+func (r *Resource[M, P]) fieldsBy(m P, made func(*M) diags.Fields) diags.Fields {
 	f := diags.Fields{}
 	base := m.Base()
 	for _, key := range r.keys() {
@@ -90,7 +100,7 @@ func (r *Resource[M, P]) fields(m P) diags.Fields {
 			f.Add(path.Root("namespace"), key, "metadata", "namespace")
 		}
 	}
-	f.Merge(r.def.Fields((*M)(m)))
+	f.Merge(made((*M)(m)))
 	return f
 }
 

@@ -239,7 +239,7 @@ func (p *planner[M, P]) misplaced(title string, m P, v placement.Verdict, w wish
 	if scaling == scalingUnknown && v.Never {
 		msg.Happened = placement.Sentences(msg.Happened, "Whether an autoscaler would add nodes could not be seen with these credentials.")
 	}
-	fields := p.r.fields(m)
+	fields := p.r.blamed(m)
 	places := [][]string{v.Field}
 	if len(v.Field) == 0 && len(v.PodField) > 0 {
 		places = [][]string{slices.Concat(w.Template, v.PodField), slices.Concat(p.r.def.PodTemplate, v.PodField)}

@@ -72,6 +72,9 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 		heads = []string{fmt.Sprintf("%s is not %s after %s", title, level, t.w.timeout), fmt.Sprintf("%s is not %s", title, level), title}
 	}
 	heads = append(heads, short)
+	if role != "" {
+		heads = append(heads, ofRole(role, ""))
+	}
 	summary, whole := headline(f.Summary, heads...)
 	msg := diags.Message{Summary: summary, Happened: f.Happened, Why: f.Why, Do: f.Do}
 	if !whole {
@@ -94,7 +97,7 @@ func (t telling[M, P]) cause(title string, f diagnose.Finding, first bool) diags
 			msg.Do = joined(msg.Do, t.patience())
 		}
 	}
-	fields := t.w.r.fields(P(t.w.model))
+	fields := t.w.r.blamed(P(t.w.model))
 	for _, segments := range t.places(f, role) {
 		if at, ok := fields.Find(segments); ok {
 			msg.At = at
@@ -134,8 +137,19 @@ func (t telling[M, P]) roleOf(subject string) string {
 }
 
 // ofRole is how the object with a role is called: Canary of inference service "llama".
+// The role alone where nothing is said of what. Names of programs and abbreviations
+// are written as they are.
 func ofRole(role, title string) string {
-	return strings.ToUpper(role[:1]) + role[1:] + " of " + strings.ToLower(title[:1]) + title[1:]
+	if !strings.Contains(role, "-") {
+		role = strings.ToUpper(role[:1]) + role[1:]
+	}
+	if title == "" {
+		return role
+	}
+	if second := title[1:2]; second == strings.ToLower(second) {
+		title = strings.ToLower(title[:1]) + title[1:]
+	}
+	return role + " of " + title
 }
 
 func (t telling[M, P]) stands() string {

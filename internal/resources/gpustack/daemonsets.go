@@ -41,6 +41,9 @@ const (
 
 const exporterPort = 9400
 
+// migVariable tells programs how divided GPUs are advertised.
+const migVariable = "MIG_STRATEGY"
+
 type object = map[string]any
 
 // runs reports whether a program beside the device plugin is asked for.
@@ -289,7 +292,7 @@ func (m *Model) migStrategy(env map[string]string) map[string]string {
 		out = map[string]string{}
 	}
 	if !m.MIGStrategy.IsNull() {
-		out["MIG_STRATEGY"] = m.MIGStrategy.ValueString()
+		out[migVariable] = m.MIGStrategy.ValueString()
 	}
 	return out
 }

@@ -143,7 +143,7 @@ func TestAccDaemonSets(t *testing.T) { //nolint:paralleltest // a cluster with a
 				return nil
 			}),
 		},
-		resource.TestStep{ExpectError: testkit.Words("GPU stack", "nvidia-device-plugin-ctr", image+"v0.0.0", "cannot be pulled")},
+		resource.TestStep{ExpectError: testkit.Words("GPU stack", "(device_plugin.version)", image+"v0.0.0", "nvidia-device-plugin-ctr", "cannot be pulled")},
 		resource.TestStep{ // a DaemonSet that somebody deleted is made again
 			PreConfig: func() {
 				if err := sets.Delete(t.Context(), "gpus", metav1.DeleteOptions{}); err != nil {

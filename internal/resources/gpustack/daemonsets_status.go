@@ -2,13 +2,16 @@ package gpustack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
@@ -57,19 +60,15 @@ func readyDaemonSets(m *Model, seen lifecycle.Seen) wait.Verdict {
 func surveyDaemonSets(ctx context.Context, q *lifecycle.Query, prior, wanted *Model) diag.Diagnostics {
 	v := vendorOf(wanted.Vendor)
 	var nodes []corev1.Node
-	var has []string
-	_ = q.EachNode(ctx, "", func(n *corev1.Node) {
-		nodes = append(nodes, *n)
-		for name, amount := range n.Status.Allocatable {
-			if strings.HasPrefix(string(name), v.domain) && !amount.IsZero() && !slices.Contains(has, n.Name) {
-				has = append(has, n.Name)
-			}
-		}
-	})
+	_ = q.EachNode(ctx, "", func(n *corev1.Node) { nodes = append(nodes, *n) })
+	var going string // the ClusterPolicy that this stack takes the place of
+	if prior != nil && prior.Mode.ValueString() == modeOperator {
+		going = prior.Name.ValueString()
+	}
 	if v.domain == nvidia {
 		policies, _ := q.List(ctx, kube.ClusterPolicy, "", "")
 		for _, p := range policies {
-			if enabled, said, _ := nestedBool(p, "spec", "devicePlugin", "enabled"); said && !enabled {
+			if enabled, said, _ := nestedBool(p, "spec", "devicePlugin", "enabled"); said && !enabled || p.GetName() == going {
 				continue
 			}
 			return diag.Diagnostics{diags.Message{
@@ -91,6 +90,9 @@ func surveyDaemonSets(ctx context.Context, q *lifecycle.Query, prior, wanted *Mo
 		if err != nil || set == nil || own(prior) || own(wanted) || !v.isPlugin(set) {
 			continue
 		}
+		if by := metav1.GetControllerOf(set); by != nil && by.Kind == kube.ClusterPolicy.Kind && by.Name == going {
+			continue // it goes with the policy
+		}
 		both := meeting(wanted, set, nodes)
 		if both == "" {
 			continue
@@ -104,16 +106,69 @@ func surveyDaemonSets(ctx context.Context, q *lifecycle.Query, prior, wanted *Mo
 			At: modePath,
 		}.Error()}
 	}
-	if len(has) == 0 {
+	has := v.advertisers(wanted, nodes)
+	if len(has) == 0 || prior != nil { // what goes has made them, as likely as not
 		return nil
 	}
-	slices.Sort(has)
 	return diag.Diagnostics{diags.Message{
 		Summary:  fmt.Sprintf("%d nodes advertise %s* already", len(has), v.domain),
 		Happened: "Something makes resources of their GPUs that is no DaemonSet known to mlk: part of the nodes' image, or of the cloud. " + some(has) + ".",
 		Do:       "Look what it is before a second device plugin comes to these nodes, or leave them out by node_selector.",
 		At:       modePath,
 	}.Warning()}
+}
+
+// madeClass is the name of the RuntimeClass that the stack makes, and whether it
+// makes one.
+func (m *Model) madeClass() (string, bool) {
+	if m == nil || m.RuntimeClass == nil {
+		return "", false
+	}
+	r := m.RuntimeClass
+	if !r.Create.IsNull() && !r.Create.ValueBool() {
+		return "", false
+	}
+	return r.name(), true
+}
+
+// planned refuses what no RuntimeClass can become.
+func planned(_ context.Context, p *lifecycle.Planning[Model]) {
+	if p.Create || p.Destroy || p.Replace || p.Prior == nil || p.Wanted == nil {
+		return
+	}
+	was, before := p.Prior.madeClass()
+	name, after := p.Wanted.madeClass()
+	if !before || !after || was != name || p.Prior.RuntimeClass.handler() == p.Wanted.RuntimeClass.handler() {
+		return
+	}
+	p.Diagnostics.Append(diags.Message{
+		Summary:  lifecycle.Clip(fmt.Sprintf("The handler of RuntimeClass %s cannot change", name)),
+		Happened: fmt.Sprintf("It is %q, and would be %q. Kubernetes lets nobody change it.", p.Prior.RuntimeClass.handler(), p.Wanted.RuntimeClass.handler()),
+		Stands:   "Nothing was changed.",
+		Do:       "Give the class another name as well, in runtime_class.name: the stack then makes that one and removes this.",
+		At:       path.Root("runtime_class").AtName("handler"),
+	}.Error())
+}
+
+// advertisers are the nodes the stack would come to that have devices to give by
+// themselves, in order.
+func (v vendor) advertisers(m *Model, nodes []corev1.Node) []string {
+	ours := placeOf(m)
+	var out []string
+	for i := range nodes {
+		n := &nodes[i]
+		if in, err := ours.Match(n); err != nil || !in {
+			continue
+		}
+		for name, amount := range n.Status.Allocatable {
+			if strings.HasPrefix(string(name), v.domain) && !amount.IsZero() {
+				out = append(out, n.Name)
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // some names the first of several.
@@ -141,18 +196,7 @@ func (v vendor) isPlugin(set *appsv1.DaemonSet) bool {
 // meeting is a node on which both would run; "" for none. Taints do not count: both
 // tolerate those of GPU nodes.
 func meeting(m *Model, set *appsv1.DaemonSet, nodes []corev1.Node) string {
-	objects, ds := daemonSets(m)
-	if ds.HasError() || len(objects) == 0 {
-		return ""
-	}
-	ours, ok := typedSet(objects[0])
-	if !ok {
-		return ""
-	}
-	where := func(s *appsv1.DaemonSet) nodeaffinity.RequiredNodeAffinity {
-		return nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: s.Spec.Template.Spec})
-	}
-	a, b := where(ours), where(set)
+	a, b := placeOf(m), nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: set.Spec.Template.Spec})
 	for i := range nodes {
 		x, errX := a.Match(&nodes[i])
 		y, errY := b.Match(&nodes[i])
@@ -161,4 +205,15 @@ func meeting(m *Model, set *appsv1.DaemonSet, nodes []corev1.Node) string {
 		}
 	}
 	return ""
+}
+
+// placeOf is on which nodes the stack runs.
+func placeOf(m *Model) nodeaffinity.RequiredNodeAffinity {
+	pod := object{}
+	m.place(pod)
+	var spec corev1.PodSpec
+	if raw, err := json.Marshal(pod); err == nil {
+		_ = json.Unmarshal(raw, &spec) // as it was just written
+	}
+	return nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: spec})
 }

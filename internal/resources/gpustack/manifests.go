@@ -7,7 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
@@ -127,13 +126,6 @@ func madeFields(m *Model) diags.Fields {
 		}
 	}
 	return f
-}
-
-// typedSet is an object that is asked for as a DaemonSet.
-func typedSet(ac any) (*appsv1.DaemonSet, bool) {
-	raw, err := json.Marshal(ac)
-	set := &appsv1.DaemonSet{}
-	return set, err == nil && json.Unmarshal(raw, set) == nil
 }
 
 // nestedBool is a field of a live object, and whether it is there.
