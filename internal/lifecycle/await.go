@@ -58,7 +58,7 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 			got.Outcome = wait.Failed
 		}
 		if gone, ok := v.missing(); ok && got.Outcome == wait.Progressing {
-			return wait.Of(wait.Failed, "Deleted", "Deleted", fmt.Sprintf("%s was deleted by somebody else", gone))
+			return wait.Of(wait.Failed, reasonDeleted, reasonDeleted, fmt.Sprintf("%s was deleted by somebody else", gone))
 		}
 		return got
 	})
@@ -72,6 +72,9 @@ func (w *writer[M, P]) await(ctx context.Context) diag.Diagnostics {
 	}
 	return w.explain(ctx, verdict, level, slices.Collect(maps.Values(v.ever)), err != nil)
 }
+
+// reasonDeleted is why a wait ends for something that is not there any more.
+const reasonDeleted = "Deleted"
 
 // withOthers adds the objects beside the main one that nobody watches, as they were
 // written.
@@ -152,7 +155,7 @@ func (w *writer[M, P]) explain(ctx context.Context, verdict wait.Verdict, level 
 	}
 	trusts := w.r.def.Trusts != nil && w.r.def.Trusts(level)
 	findings := diagnose.Certain(evidence, diagnose.Policy{TrustRetries: trusts})
-	if len(findings) == 0 {
+	if len(findings) == 0 && verdict.Reason != reasonDeleted { // of what is gone the rest says nothing
 		findings = diagnose.Explain(evidence)
 	}
 	keep := false

@@ -157,8 +157,12 @@ func (t telling[M, P]) stands() string {
 	switch {
 	case t.keep:
 		out = "The object is left as it is and recorded in the state (on_failure = \"keep\"); the next plan waits for it again."
+	case t.w.creating && t.verdict.Reason == reasonDeleted:
+		return tainted(t.w.r.address())
 	case t.w.creating:
 		return "The object exists and is recorded in the state. " + tainted(t.w.r.address())
+	case t.verdict.Reason == reasonDeleted:
+		return "Nothing was put in its place; the next plan starts from what is there."
 	case t.w.takesBack():
 		out = "What was there before is being put back (on_failed_rollout = \"rollback\"); the next plan shows the change again."
 	default:
