@@ -145,7 +145,7 @@ func (g given) together() diag.Diagnostics {
 		if n == "gang_queue" {
 			only = only[1:]
 		}
-		if g.attribute(n).IsNull() || slices.Contains(only, g.text("gang")) {
+		if !diags.Given(g.attribute(n)) || slices.Contains(only, g.text("gang")) {
 			continue
 		}
 		m := diags.Message{

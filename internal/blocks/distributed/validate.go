@@ -63,7 +63,7 @@ func Validate(ctx context.Context, c tfsdk.Config, setting Setting) (gang bool, 
 func (g given) instead() diag.Diagnostics {
 	var ds diag.Diagnostics
 	for _, n := range []string{"completions", "parallelism", "completion_mode", "subdomain", "hostname"} {
-		if g.others[n].IsNull() {
+		if !diags.Given(g.others[n]) {
 			continue
 		}
 		do := "Remove it. The number of pods is distributed.nodes."
@@ -76,7 +76,7 @@ func (g given) instead() diag.Diagnostics {
 			At:      path.Root(n),
 		}.Error())
 	}
-	if !g.others["success_policy"].IsNull() && !g.attribute("success").IsNull() {
+	if diags.Given(g.others["success_policy"]) && diags.Given(g.attribute("success")) {
 		ds.Append(diags.Message{
 			Summary:  "success_policy and distributed.success say the same in two ways",
 			Happened: "distributed.success = \"leader\" stands for success_policy = [{ succeeded_indexes = \"0\" }].",
@@ -120,7 +120,7 @@ func (g given) launcher() diag.Diagnostics {
 		launcher = LauncherNone
 	}
 	refuse := func(attribute, happened, do string) {
-		if g.attribute(attribute).IsNull() {
+		if !diags.Given(g.attribute(attribute)) {
 			return
 		}
 		ds.Append(diags.Message{
@@ -170,7 +170,7 @@ func (g given) restart() diag.Diagnostics {
 			At:       path.Root("restart_policy"),
 		}.Error())
 	}
-	if !g.attribute("min_nodes").IsNull() {
+	if diags.Given(g.attribute("min_nodes")) {
 		ds.Append(diags.Message{
 			Summary:  "distributed.restart = \"all\" and min_nodes contradict each other",
 			Happened: "An elastic program goes on without the rank that failed, and takes it in again.",

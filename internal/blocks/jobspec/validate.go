@@ -62,7 +62,7 @@ func Validate(ctx context.Context, c tfsdk.Config, indexed bool) diag.Diagnostic
 // A CronJob without it makes the API server panic (Kubernetes 1.37,
 // pkg/apis/batch/validation/validation.go, validateSuccessPolicyRule).
 func (g *given) validateSuccess(gang bool) diag.Diagnostics {
-	if g.success.IsNull() || gang || !g.completions.IsNull() {
+	if !diags.Given(g.success) || gang || !g.completions.IsNull() {
 		return nil
 	}
 	return diag.Diagnostics{diags.Message{
@@ -77,7 +77,7 @@ func (g *given) validateSuccess(gang bool) diag.Diagnostics {
 func (g *given) validateIndexes(indexed bool) diag.Diagnostics {
 	var ds diag.Diagnostics
 	for name, v := range map[string]attr.Value{"backoff_limit_per_index": g.perIndex, "success_policy": g.success} {
-		if !v.IsNull() && !indexed {
+		if diags.Given(v) && !indexed {
 			ds.Append(diags.Message{
 				Summary:  name + " needs an indexed Job",
 				Happened: "Only the pods of an indexed Job have numbers that can fail or succeed each for itself.",
@@ -86,7 +86,7 @@ func (g *given) validateIndexes(indexed bool) diag.Diagnostics {
 			}.Error())
 		}
 	}
-	if g.mode.ValueString() == Indexed && g.completions.IsNull() && !g.parallelism.IsNull() {
+	if g.mode.ValueString() == Indexed && g.completions.IsNull() && diags.Given(g.parallelism) {
 		ds.Append(diags.Message{
 			Summary:  "An indexed Job needs completions",
 			Happened: "With completion_mode = \"Indexed\" the pods are numbered from 0 to completions - 1.",
@@ -94,7 +94,7 @@ func (g *given) validateIndexes(indexed bool) diag.Diagnostics {
 			At:       path.Root("completion_mode"),
 		}.Error())
 	}
-	if !g.perIndex.IsNull() && g.restart.ValueString() == RestartOnFailure {
+	if diags.Given(g.perIndex) && g.restart.ValueString() == RestartOnFailure {
 		ds.Append(diags.Message{
 			Summary:  "backoff_limit_per_index needs restart_policy = \"Never\"",
 			Happened: "With \"OnFailure\" the kubelet starts a failed container again in its pod, so that no pod fails that could be counted.",
@@ -102,7 +102,7 @@ func (g *given) validateIndexes(indexed bool) diag.Diagnostics {
 			At:       path.Root("restart_policy"),
 		}.Error())
 	}
-	if !g.maxFailed.IsNull() && g.perIndex.IsNull() {
+	if diags.Given(g.maxFailed) && g.perIndex.IsNull() {
 		ds.Append(diags.Message{
 			Summary:  "max_failed_indexes needs backoff_limit_per_index",
 			Happened: "Without a limit of its own no index fails: the tries of all count together.",
@@ -121,7 +121,7 @@ func (g *given) validateIndexes(indexed bool) diag.Diagnostics {
 }
 
 func (g *given) validateReplacement() diag.Diagnostics {
-	if g.failure.IsNull() || g.replacement.ValueString() != string(batchv1.TerminatingOrFailed) {
+	if !diags.Given(g.failure) || g.replacement.ValueString() != string(batchv1.TerminatingOrFailed) {
 		return nil
 	}
 	return diag.Diagnostics{diags.Message{
@@ -135,7 +135,7 @@ func (g *given) validateReplacement() diag.Diagnostics {
 // validateRules checks pod_failure_policy.
 func (g *given) validateRules(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	var ds diag.Diagnostics
-	if g.failure.IsNull() {
+	if !diags.Given(g.failure) {
 		return ds
 	}
 	if g.restart.ValueString() == RestartOnFailure {

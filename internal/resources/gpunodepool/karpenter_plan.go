@@ -147,8 +147,8 @@ func (m *Model) foreseeClass(ctx context.Context, client *kube.Client) diag.Diag
 
 // checkKarpenter refuses beside karpenter what is for nodes that exist.
 func (m *Model) checkKarpenter() (ds diag.Diagnostics) {
-	if m.Karpenter.IsNull() {
-		return nil
+	if !diags.Given(m.Karpenter) {
+		return nil // what is not known yet may be null
 	}
 	label := "Karpenter's nodes come and go: put the label that asks for it into labels, where the GPU Operator sees it on each new node."
 	why := map[string]string{

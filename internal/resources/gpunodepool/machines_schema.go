@@ -43,8 +43,8 @@ func (m *Model) apart() bool { return m.scaled() && m.NodeSelector.IsNull() && m
 
 // checkMachines refuses beside cluster_api what has no nodes to be on.
 func (m *Model) checkMachines() (ds diag.Diagnostics) {
-	if !m.scaled() {
-		return nil
+	if !diags.Given(m.ClusterAPI) {
+		return nil // what is not known yet may be null
 	}
 	if !m.Karpenter.IsNull() && !m.Karpenter.IsUnknown() {
 		ds.Append(diags.Message{

@@ -165,9 +165,9 @@ func (in *configured) serviceTroubles() []diags.Message {
 		broken       bool
 		what, do, at string
 	}{
-		{!in.target.IsNull() && in.port.IsNull(), "target_port needs port", "Set service.port to the port of the Service that leads there.", "target_port"},
+		{diags.Given(in.target) && in.port.IsNull(), "target_port needs port", "Set service.port to the port of the Service that leads there.", "target_port"},
 		{in.headless.ValueBool() && !in.kind.IsUnknown() && !in.kind.IsNull() && in.kind.ValueString() != clusterIP, "A headless Service has type ClusterIP", "Remove headless, or type.", "headless"},
-		{!in.lbc.IsNull() && !in.kind.IsUnknown() && in.kind.ValueString() != loadBalancer, "load_balancer_class needs type LoadBalancer", "Set service.type = \"LoadBalancer\", or remove load_balancer_class.", "load_balancer_class"},
+		{diags.Given(in.lbc) && !in.kind.IsUnknown() && in.kind.ValueString() != loadBalancer, "load_balancer_class needs type LoadBalancer", "Set service.type = \"LoadBalancer\", or remove load_balancer_class.", "load_balancer_class"},
 	} {
 		if r.broken {
 			out = append(out, diags.Message{Summary: r.what, Do: r.do, At: servicePath.AtName(r.at)})
@@ -178,8 +178,8 @@ func (in *configured) serviceTroubles() []diags.Message {
 
 func (in *configured) budgetTroubles() []diags.Message {
 	switch {
-	case in.budget.IsNull():
-	case !in.startup.IsNull():
+	case !diags.Given(in.budget):
+	case diags.Given(in.startup):
 		return []diags.Message{{
 			Summary:  "startup_budget and startup_probe say the same thing",
 			Happened: "startup_budget makes the start-up probe out of readiness_probe or liveness_probe.",

@@ -59,9 +59,9 @@ func (in *configured) modelTroubles() []diags.Message {
 	scheme, _, _ := strings.Cut(word("source").ValueString(), "://")
 	secret := modelPath.AtName("token_secret")
 	switch {
-	case word("token_secret").IsNull() && !word("token_key").IsNull():
+	case word("token_secret").IsNull() && diags.Given(word("token_key")):
 		return []diags.Message{{Summary: "token_key needs token_secret", Do: "Set model.token_secret to the name of the Secret that has the key.", At: modelPath.AtName("token_key")}}
-	case word("token_secret").IsNull():
+	case !diags.Given(word("token_secret")):
 	case scheme == schemeClaim:
 		return []diags.Message{{Summary: "A model on a claim needs no token", Do: "Remove model.token_secret.", At: secret}}
 	case scheme == schemeImage:
@@ -70,7 +70,7 @@ func (in *configured) modelTroubles() []diags.Message {
 			Do:      "Move the name of the Secret from model.token_secret to image_pull_secrets.",
 			At:      secret,
 		}}
-	case scheme == schemeS3 && !word("token_key").IsNull():
+	case scheme == schemeS3 && diags.Given(word("token_key")):
 		return []diags.Message{{
 			Summary: "token_key says nothing for s3",
 			Do:      "Remove it: all keys of the Secret become variables, and have the names of the AWS SDKs.",

@@ -54,7 +54,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	for key := range in.ports.Elements() {
 		var p types.Int32
 		get(path.Root("ports").AtMapKey(key).AtName("host_port"), &p)
-		in.hostPort = in.hostPort || !p.IsNull()
+		in.hostPort = in.hostPort || diags.Given(p)
 	}
 	if ds.HasError() {
 		return ds

@@ -61,11 +61,13 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	if !templates.IsUnknown() {
 		for name, e := range volumes.Elements() {
 			v, ok := e.(types.Object)
-			if _, named := templates.Elements()[name]; !ok || named == sourceless(v) || v.IsUnknown() {
+			_, named := templates.Elements()[name]
+			has, may := sources(v)
+			if !ok || v.IsUnknown() || named && !has || !named && may {
 				continue
 			}
 			at := path.Root("volumes").AtMapKey(name)
-			if _, named := templates.Elements()[name]; named {
+			if named {
 				ds.Append(diags.Message{
 					Summary: fmt.Sprintf("Volume %q has a source and a claim template", name),
 					Do:      "Where a claim template has the name of a volume, the volume says only where it is mounted: remove its source, or rename one of them.",
@@ -83,7 +85,7 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	if !strategy.IsNull() && !strategy.IsUnknown() {
 		kind, _ := strategy.Attributes()["type"].(types.String)
 		for _, name := range []string{"partition", "max_unavailable"} {
-			if v := strategy.Attributes()[name]; kind.ValueString() == onDelete && v != nil && !v.IsNull() {
+			if v := strategy.Attributes()[name]; kind.ValueString() == onDelete && v != nil && diags.Given(v) {
 				ds.Append(diags.Message{
 					Summary: name + " needs the update strategy RollingUpdate",
 					Do:      "Remove type = \"OnDelete\", or " + name + ".",
@@ -95,15 +97,15 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	return ds
 }
 
-// sourceless reports whether a volume says only where it is mounted. While one
-// part is unknown it may be either: then it counts as what is asked for.
-func sourceless(v types.Object) bool {
+// sources reports whether a volume has a source, and whether it has or may have one:
+// what is not known yet may still be none.
+func sources(v types.Object) (has, may bool) {
 	for name, a := range v.Attributes() {
-		if !slices.Contains([]string{"mount_path", "read_only", "sub_path", "mounts", "device_path", "claim_read_only"}, name) && !a.IsNull() {
-			return false
+		if !slices.Contains([]string{"mount_path", "read_only", "sub_path", "mounts", "device_path", "claim_read_only"}, name) {
+			has, may = has || diags.Given(a), may || !a.IsNull()
 		}
 	}
-	return true
+	return has, may
 }
 
 // plan finds what Kubernetes never changes on a StatefulSet. Only a claim
