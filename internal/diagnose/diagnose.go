@@ -197,7 +197,7 @@ func examine(e Evidence) []draft {
 			if j, ok := decode[batchv1.Job](o); ok {
 				x.jobs = append(x.jobs, j)
 			}
-		case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob":
+		case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob", inferenceService:
 			x.workload(o)
 		case "PersistentVolumeClaim":
 			if c, ok := decode[corev1.PersistentVolumeClaim](o); ok {

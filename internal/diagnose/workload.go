@@ -38,6 +38,10 @@ func (x *examiner) workload(o *unstructured.Unstructured) {
 			m := maker{d, "DaemonSet", &d.Spec.Template}
 			x.makers, x.explain = append(x.makers, m), append(x.explain, func() { x.daemonSet(m, d) })
 		}
+	case inferenceService:
+		if s, ok := decode[servedModel](o); ok {
+			x.explain = append(x.explain, func() { x.served(s) })
+		}
 	case "CronJob":
 		if c, ok := decode[batchv1.CronJob](o); ok {
 			m := maker{c, "CronJob", &c.Spec.JobTemplate.Spec.Template}

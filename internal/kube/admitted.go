@@ -24,11 +24,11 @@ var unwell = []string{"node.kubernetes.io/not-ready", "node.kubernetes.io/unreac
 // Declared returns a live object without what the cluster itself put into its
 // spec and wanted does not say: the token, tolerations, priority and node of a
 // pod, and the tolerations that a queue adds to a pod template. Without a wanted
-// object the requests that follow limits are left out too. A LeaderWorkerSet gets
-// those that its pods get. Others are returned as they are.
+// object the requests that follow limits are left out too. LeaderWorkerSets and
+// InferenceServices get those that their pods get. Others are returned as they are.
 func Declared(live, wanted map[string]any) map[string]any {
-	if live["kind"] == LeaderWorkerSet.Kind {
-		return asPodsGetIt(live)
+	if kind, _ := live["kind"].(string); templateIn[kind] != "" {
+		return asPodsGetIt(live, templateIn[kind])
 	}
 	if live["kind"] != Pod.Kind || live["apiVersion"] != Pod.APIVersion() {
 		return asQueued(live, wanted)

@@ -111,6 +111,7 @@ var generated = []string{
 	"controller-uid", "job-name", "batch.kubernetes.io/", "pod-template-hash", "controller-revision-hash", "deployment.kubernetes.io/",
 	"deprecated.daemonset.template.generation", "pod-template-generation",
 	"kueue.x-k8s.io/podset", "kueue.x-k8s.io/cluster-queue-name", "kueue.x-k8s.io/local-queue-name", "kueue.x-k8s.io/workload",
+	"modelFormat", // KServe's note on an InferenceService
 	lastApplied, "pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner",
 }
 
@@ -153,6 +154,8 @@ func isDefault(k Kind, at []string, parent map[string]any, value any) bool {
 		}
 	}
 	switch field {
+	case "name":
+		return k == InferenceService && value == "" // its container has a name that KServe does not take, and writes
 	case "imagePullPolicy", "pullPolicy":
 		image, _ := parent["image"].(string)
 		if r, ok := parent["reference"].(string); ok {

@@ -37,18 +37,23 @@ func GroupSetsOf(o *Object) string {
 	return GroupsNameLabel + "=" + o.GetName()
 }
 
-// asPodsGetIt is a live LeaderWorkerSet in which requests follow limits, as they do
-// in the pods made of it: the server fills them in for pods and built-in kinds only.
-func asPodsGetIt(live map[string]any) map[string]any {
+// templateIn is the field below spec in which custom resources have the templates of
+// their pods, by kind.
+var templateIn = map[string]string{LeaderWorkerSet.Kind: "leaderWorkerTemplate", InferenceService.Kind: "predictor"}
+
+// asPodsGetIt is a live object in which the requests of its template follow limits, as
+// they do in the pods made of it: the server fills them in for pods and built-in kinds
+// only.
+func asPodsGetIt(live map[string]any, template string) map[string]any {
 	spec, ok := live["spec"].(map[string]any)
 	if !ok {
 		return live
 	}
 	out, full := maps.Clone(live), maps.Clone(spec)
-	if t, ok := spec["leaderWorkerTemplate"].(map[string]any); ok {
+	if t, ok := spec[template].(map[string]any); ok {
 		t = runtime.DeepCopyJSON(t)
 		requestLimits(t)
-		full["leaderWorkerTemplate"] = t
+		full[template] = t
 	}
 	out["spec"] = full
 	return out

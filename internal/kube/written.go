@@ -13,8 +13,11 @@ import (
 // was changed.
 func AsWritten(wanted, live *Object) {
 	inOrder("", wanted.Object, live.Object)
-	if live.GetKind() == LeaderWorkerSet.Kind {
+	switch live.GetKind() {
+	case LeaderWorkerSet.Kind:
 		spelledOut(LeaderWorkerSet, nil, wanted.Object, live.Object)
+	case InferenceService.Kind:
+		spelledOut(InferenceService, nil, wanted.Object, live.Object)
 	}
 }
 
@@ -29,7 +32,7 @@ func spelledOut(k Kind, at []string, wanted, live any) {
 			sub := append(slices.Clone(at), f)
 			if now, has := w[f]; has {
 				spelledOut(k, sub, now, v)
-			} else if slices.Contains(at, "leaderWorkerTemplate") && isDefault(k, sub, l, v) {
+			} else if slices.Contains(at, templateIn[k.Kind]) && isDefault(k, sub, l, v) {
 				w[f] = runtime.DeepCopyJSONValue(v)
 			}
 		}

@@ -142,7 +142,7 @@ func (r *Resource[M, P]) makeRoom(ctx context.Context, client *kube.Client, m P,
 // takeOverLeft refuses an object of ours unless a killed apply of the same
 // configuration left it.
 func (r *Resource[M, P]) takeOverLeft(ctx context.Context, client *kube.Client, m P, w rendered, live *kube.Object) diag.Diagnostics {
-	if _, recorded := live.GetAnnotations()[RecordedAnnotation]; recorded {
+	if kube.Recorded(live, RecordedAnnotation) {
 		return diag.Diagnostics{r.elsewhere(m, w.ref, "A state already knows it: another workspace, or an earlier run of this one, owns it.")}
 	}
 	same, err := r.leftBehind(ctx, client, w, live)

@@ -19,7 +19,8 @@ type owner struct {
 // ownPods keeps the pods that one of the objects controls: earlier objects of the
 // same names may have left some. A Deployment has its pods through ReplicaSets,
 // whose names are its own and the hash that the pods bear, a TrainJob through a
-// JobSet of its name, a LeaderWorkerSet through StatefulSets.
+// JobSet of its name, a LeaderWorkerSet through StatefulSets, an InferenceService
+// through a Deployment.
 func ownPods(pods []corev1.Pod, owners ...owner) []corev1.Pod {
 	var out []corev1.Pod
 	for i := range pods {
@@ -39,7 +40,8 @@ func (o owner) has(p *corev1.Pod) bool {
 	return len(p.OwnerReferences) == 0 ||
 		o.uid != "" && p.Labels[kube.JobSetUIDLabel] == o.uid || // of its Jobs
 		o.ref.Kind == kube.TrainJob && p.Labels[kube.JobSetNameLabel] == o.ref.Name ||
-		o.ref.Kind == kube.LeaderWorkerSet && p.Labels[kube.GroupsNameLabel] == o.ref.Name
+		o.ref.Kind == kube.LeaderWorkerSet && p.Labels[kube.GroupsNameLabel] == o.ref.Name ||
+		o.ref.Kind == kube.InferenceService && p.Labels[kube.ServedLabel] == o.ref.Name
 }
 
 // owners are the main object and those of its kind beside it.

@@ -129,7 +129,7 @@ func (r *Resource[M, P]) Update(ctx context.Context, req resource.UpdateRequest,
 		w.seen = r.look(ctx, client, m, w.live)
 	}
 	w.finish(ctx, &resp.Diagnostics)
-	if o := w.live[want[0].ref]; o != nil && o.GetAnnotations()[RecordedAnnotation] == "" {
+	if o := w.live[want[0].ref]; o != nil && !kube.Recorded(o, RecordedAnnotation) {
 		// It was imported, or its create was killed after the state was saved.
 		w.recorded() //nolint:contextcheck // the mark outlives the call
 	}

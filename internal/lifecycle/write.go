@@ -244,6 +244,10 @@ func (w *writer[M, P]) asPromised(raw State) State {
 // recorded marks the main object as known to a state, once Terraform has it.
 func (w *writer[M, P]) recorded() {
 	w.client.Later(func(ctx context.Context) error {
+		if ref := w.want[0].ref; ref.Kind.HandsOn() {
+			_, err := w.client.RecordUnseen(ctx, ref, ResourceAnnotation)
+			return err
+		}
 		_, err := w.client.Record(ctx, w.want[0].ref, RecordedAnnotation)
 		return err
 	})

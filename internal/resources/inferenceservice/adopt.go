@@ -25,11 +25,14 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if err != nil {
 		return &Model{}, diag.Diagnostics{unreadable(kube.Service.Kind, err)}
 	}
+	if d.Kind == kube.InferenceService.Kind {
+		return adoptServed(live, d, prior)
+	}
 	like := prior
 	if like == nil {
 		like = &Model{}
 	}
-	m := &Model{RestartOn: like.RestartOn, StartupBudget: like.StartupBudget, Runtime: like.Runtime, Weights: like.Weights, Preset: noPreset}
+	m := &Model{Engine: like.Engine, RestartOn: like.RestartOn, StartupBudget: like.StartupBudget, Runtime: like.Runtime, Weights: like.Weights, Preset: noPreset}
 	m.Name = types.StringValue(d.Name)
 	m.Namespace = types.StringValue(d.Namespace)
 	sets, err := groupsOf(live)
@@ -283,6 +286,12 @@ func deploymentOf(live kube.Live) (*appsv1.Deployment, diag.Diagnostics) {
 		return nil, diag.Diagnostics{unreadable(kube.LeaderWorkerSet.Kind, err)}
 	case sets != nil:
 		return sets.deployment(), nil
+	}
+	switch s, err := servedIn(live); {
+	case err != nil:
+		return nil, diag.Diagnostics{unreadable(kube.InferenceService.Kind, err)}
+	case s != nil:
+		return s.deployment(), nil
 	}
 	d, err := kube.Typed[appsv1.Deployment](live, kube.Deployment.Kind)
 	if err != nil {

@@ -21,9 +21,10 @@ func companion(main *kube.Object, k kube.Kind, all []*kube.Object) *kube.Object 
 	if d == nil || ds.HasError() {
 		return nil
 	}
-	if d.Kind == kube.LeaderWorkerSet.Kind {
-		d = asPods(d)
+	if d.Kind == kube.InferenceService.Kind && k != kube.PodDisruptionBudget {
+		return nil // KServe makes the others itself
 	}
+	d = asPods(d)
 	if k != kube.Service {
 		return satelliteOf(d, k, all)
 	}

@@ -31,6 +31,8 @@ type filled struct {
 	parts []part
 	// worker says what becomes of the pod in the workers of a group; "" for none.
 	worker string
+	// notes are the annotations by which KServe is told how to run the service.
+	notes map[string]string
 	// budget is how long the model may take to load.
 	budget time.Duration
 }
@@ -50,6 +52,13 @@ type part struct {
 // fill makes the pod that a model asks for.
 func fill(m *Model) *filled {
 	f := &filled{pod: m.Model, budget: budgetOf(m.StartupBudget)}
+	if m.byKServe() {
+		f.pod.ContainerName, f.notes = types.StringValue(m.Main()), m.servedAnnotations()
+	}
+	if m.KServe != nil {
+		f.startup(m)
+		return f // the serving runtime brings the rest
+	}
 	if s, known := serverOf(m); known {
 		f.server(m, &s)
 		f.weights(m, &s)

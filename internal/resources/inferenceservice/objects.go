@@ -49,9 +49,12 @@ func version(m *Model) ([]runtime.ApplyConfiguration, diag.Diagnostics) {
 	var main runtime.ApplyConfiguration
 	var ds diag.Diagnostics
 	pod := effective(m)
-	if m.inGroups() {
+	switch {
+	case m.byKServe():
+		main, ds = served(m, &pod)
+	case m.inGroups():
 		main, ds = groups(m, &pod)
-	} else {
+	default:
 		main, ds = deployment(m)
 	}
 	if ds.HasError() {
@@ -70,7 +73,7 @@ func (m *Model) template(pod *podspec.Model) (*corev1ac.PodTemplateSpecApplyConf
 	if ds.HasError() {
 		return nil, ds
 	}
-	if !m.inGroups() {
+	if mainKind(m) == kube.Deployment {
 		template.WithLabels(selectorOf(m))
 	}
 	if len(m.RestartOn) > 0 {
@@ -100,6 +103,8 @@ func deployment(m *Model) (*appsac.DeploymentApplyConfiguration, diag.Diagnostic
 // selectorOf are the labels by which what makes the pods knows them.
 func selectorOf(m *Model) map[string]string {
 	switch {
+	case m.byKServe():
+		return map[string]string{kube.ServedLabel: m.Name.ValueString(), kube.ComponentLabel: kube.PredictorComponent}
 	case m.inGroups():
 		return map[string]string{kube.GroupsNameLabel: m.Name.ValueString()}
 	case len(m.Selector) == 0:
@@ -218,6 +223,10 @@ func fields(m *Model) diags.Fields {
 	// What a node or the scheduler objects to is told of a Deployment's pods, whatever
 	// makes them.
 	f := deploymentFields(m, made)
+	if m.byKServe() {
+		f.Merge(servedFields(m, made), satelliteFields(m))
+		return f
+	}
 	if m.inGroups() {
 		f.Merge(groupFields(m, made))
 	}
@@ -262,7 +271,7 @@ func deploymentFields(m *Model, made *filled) diags.Fields {
 // refuses them then, and filled them in itself where nobody has set them.
 func takes(m *Model, live kube.Live) [][]string {
 	d, _ := deploymentOf(live)
-	if d == nil || d.Spec.Strategy.RollingUpdate == nil || m.Rollout == nil || m.Rollout.Strategy.ValueString() != recreate {
+	if d == nil || kindOf(d) != kube.Deployment || d.Spec.Strategy.RollingUpdate == nil || m.Rollout == nil || m.Rollout.Strategy.ValueString() != recreate {
 		return nil
 	}
 	return [][]string{{"spec", "strategy", "rollingUpdate"}}
@@ -283,6 +292,9 @@ func waits(prior, wanted *Model) bool {
 				return nil
 			}
 			out = append(out, o["kind"], o["spec"])
+		}
+		if m.byKServe() { // its pods get these too
+			out = append(out, m.LabelsAll, m.AnnotationsAll)
 		}
 		return out
 	}

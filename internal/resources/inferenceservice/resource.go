@@ -1,5 +1,6 @@
 // Package inferenceservice is mlk_inference_service: a model server as a
-// Deployment, and the Service it is reached by.
+// Deployment, and the Service it is reached by; or as a LeaderWorkerSet, or an
+// InferenceService of KServe.
 package inferenceservice
 
 import (
@@ -21,6 +22,8 @@ type Model struct {
 	lifecycle.Namespaced
 	podspec.Model
 
+	Engine          types.String            `tfsdk:"engine"`
+	KServe          *KServe                 `tfsdk:"kserve"`
 	Runtime         types.String            `tfsdk:"runtime"`
 	Weights         *Weights                `tfsdk:"model"`
 	Preset          types.Map               `tfsdk:"preset"`
@@ -101,8 +104,8 @@ func Definition() lifecycle.Definition[Model] {
 		Type:     "inference_service",
 		Noun:     "Inference service",
 		Schema:   attributes,
-		Owns:     []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.Service, kube.HorizontalPodAutoscaler, kube.ScaledObject, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
-		Mains:    []kube.Kind{kube.Deployment, kube.LeaderWorkerSet},
+		Owns:     []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.InferenceService, kube.Service, kube.HorizontalPodAutoscaler, kube.ScaledObject, kube.PodDisruptionBudget, kube.Ingress, kube.HTTPRoute},
+		Mains:    []kube.Kind{kube.Deployment, kube.LeaderWorkerSet, kube.InferenceService},
 		Main:     mainKind,
 		Roles:    map[string][]kube.Kind{roleCanary: {kube.Deployment, kube.Service}},
 		Desired:  desired,
@@ -119,11 +122,13 @@ func Definition() lifecycle.Definition[Model] {
 			{Kind: kube.ReplicaSet, Selector: ofRevisions, Controlled: true},
 			{Kind: kube.EndpointSlice, Selector: ofEndpoints},
 			{Kind: kube.StatefulSet, Selector: lifecycle.ByMain[Model](kube.GroupSetsOf), Apart: true},
+			{Kind: kube.Deployment, Selector: lifecycle.ByMain[Model](kube.PredictorOf), Apart: true},
+			{Kind: kube.ReplicaSet, Selector: func(_ *Model, main *kube.Object) string { return kube.PredictorOf(main) }},
 		},
 		Outdated:    outdated,
 		Serving:     serving,
 		Rollback:    func(m *Model) bool { return m.OnFailedRollout.ValueString() == rollbackFailed },
-		Derived:     map[string]func(*Model) attr.Value{"preset": preset, "url": func(m *Model) attr.Value { return url(m) }},
+		Derived:     map[string]func(*Model) attr.Value{"preset": preset, "url": plannedURL},
 		Moving:      []string{"ready_replicas", "current_replicas"},
 		PodTemplate: []string{kube.Deployment.Kind, "spec", "template"},
 		Companion:   companion,
@@ -133,6 +138,7 @@ func Definition() lifecycle.Definition[Model] {
 		Waits:       waits,
 		Validate:    validate,
 		Needs:       needs,
+		Survey:      surveyServing,
 		Plan:        plan,
 	}
 }

@@ -3,6 +3,7 @@ package inferenceservice
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
@@ -180,7 +181,7 @@ func (r *Route) address() types.String {
 
 // needs lists what a planned service asks for and not every cluster has.
 func needs(ctx context.Context, plan tfsdk.Plan) []lifecycle.Need {
-	return append(needsGroups(ctx, plan), needsDoors(ctx, plan)...)
+	return slices.Concat(needsKServe(ctx, plan), needsGroups(ctx, plan), needsDoors(ctx, plan))
 }
 
 // needsDoors are what the route and the autoscaler need.

@@ -60,6 +60,12 @@ func target(m *Model) autoscaling.Target {
 // satellites are those that are asked for.
 func satellites(m *Model) []runtime.ApplyConfiguration {
 	var out []runtime.ApplyConfiguration
+	if m.byKServe() {
+		if m.Budget != nil {
+			out = append(out, m.Budget.apply(m))
+		}
+		return out // KServe makes the others itself
+	}
 	if o := m.Autoscaling.ScaledObject(target(m)); o != nil {
 		out = append(out, o)
 	} else if m.Autoscaling != nil {
@@ -82,7 +88,10 @@ func satellites(m *Model) []runtime.ApplyConfiguration {
 }
 
 func satelliteFields(m *Model) diags.Fields {
-	f := m.Autoscaling.Fields(scalingPath)
+	var f diags.Fields
+	if !m.byKServe() {
+		f.Merge(m.Autoscaling.Fields(scalingPath))
+	}
 	if m.Budget != nil {
 		f.Merge(m.Budget.fields())
 	}

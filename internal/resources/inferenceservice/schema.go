@@ -37,13 +37,14 @@ const (
 var countOrShare = regexp.MustCompile(`^(0|[1-9][0-9]{0,4}|(0|[1-9][0-9]?|100)%)$`)
 
 func attributes() schema.Schema {
-	all := podspec.Attributes(podspec.Options{Changing: "Changing it rolls out new pods, as `rollout` says."})
+	all := podspec.Attributes(podspec.Options{ImageOptional: true, Changing: "Changing it rolls out new pods, as `rollout` says."})
 	maps.Copy(all, ownAttributes())
 	maps.Copy(all, presetAttributes())
 	all["service"] = serviceAttribute()
 	all["rollout"] = rolloutAttribute()
 	all["canary"] = canaryAttribute()
 	all["multi_node"] = multiNodeAttribute()
+	maps.Copy(all, kserveAttributes())
 	maps.Copy(all, satelliteAttributes())
 	return schema.Schema{
 		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by.\n\n" +

@@ -43,7 +43,7 @@ func serviceName(m *Model) string {
 
 // service is the Service; nil for none.
 func service(m *Model, pod *podspec.Model) *corev1ac.ServiceApplyConfiguration {
-	if !m.serves() {
+	if !m.serves() || m.byKServe() {
 		return nil
 	}
 	s := m.given()

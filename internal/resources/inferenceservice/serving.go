@@ -86,6 +86,11 @@ func serving(m *Model, seen lifecycle.Seen) string {
 		return ""
 	case d.Kind == kube.LeaderWorkerSet.Kind:
 		return groupsServing(seen)
+	case d.Kind == kube.InferenceService.Kind:
+		if d = predictorIn(seen); d == nil {
+			return ""
+		}
+		return earlier(m, d, seen)
 	}
 	c := canaryIn(seen.Live)
 	if m.Canary == nil || c == nil {

@@ -39,6 +39,9 @@ func (f *filled) shown(pod *podspec.Model) types.Map {
 	if f.worker != "" {
 		out[workerKey] = types.StringValue(f.worker)
 	}
+	for k, v := range f.notes {
+		out[noteKey+k] = types.StringValue(v)
+	}
 	return types.MapValueMust(types.StringType, out)
 }
 

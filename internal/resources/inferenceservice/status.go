@@ -37,12 +37,17 @@ const revisionKey = "deployment.kubernetes.io/revision"
 // deadlineExceeded is the reason of a rollout that has stood still for too long.
 const deadlineExceeded = "ProgressDeadlineExceeded"
 
-// ofRevisions selects the ReplicaSets of the Deployment.
-func ofRevisions(m *Model, _ *kube.Object) string { return selector(m) }
+// ofRevisions selects the ReplicaSets of the Deployment; "" where that is KServe's.
+func ofRevisions(m *Model, _ *kube.Object) string {
+	if m.byKServe() {
+		return ""
+	}
+	return selector(m)
+}
 
 // ofEndpoints selects who serves the Service; "" where there is none.
 func ofEndpoints(m *Model, _ *kube.Object) string {
-	if !m.serves() {
+	if !m.serves() || m.byKServe() {
 		return ""
 	}
 	if m.Canary != nil {
@@ -58,9 +63,14 @@ func ready(m *Model, seen lifecycle.Seen, level string) wait.Verdict {
 		return wait.Of(wait.Progressing, phasePending, "", "The Deployment does not exist yet")
 	}
 	var v wait.Verdict
-	if sets, err := groupsOf(seen.Live); err == nil && sets != nil {
-		v = lookGroups(m, sets, seen)
-	} else {
+	switch kindOf(d) {
+	case kube.InferenceService:
+		v = lookServed(m, seen)
+	case kube.LeaderWorkerSet:
+		if sets, err := groupsOf(seen.Live); err == nil && sets != nil {
+			v = lookGroups(m, sets, seen)
+		}
+	default:
 		v = withCanary(m, look(m, d, seen), seen)
 	}
 	if level == levelCreated {
@@ -207,6 +217,10 @@ func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 		return false
 	case d.Kind == kube.LeaderWorkerSet.Kind:
 		return groupOutdated(seen, p)
+	case d.Kind == kube.InferenceService.Kind:
+		if d = predictorIn(seen); d == nil {
+			return false // without the right to see it, pods are all there is
+		}
 	}
 	if _, known := seen.Beside[kube.ReplicaSet.Kind]; !known {
 		return false // without the right to see revisions, pods are all there is
@@ -221,7 +235,9 @@ func outdated(seen lifecycle.Seen, p *corev1.Pod) bool {
 
 // observe fills what the cluster decided.
 func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
-	m.URL = url(m)
+	if !m.byKServe() {
+		m.URL = url(m)
+	}
 	if m.Preset.IsNull() || m.Preset.IsUnknown() {
 		f := fill(m)
 		m.Preset = f.shown(&f.pod)
@@ -229,6 +245,9 @@ func observe(m *Model, seen lifecycle.Seen) diag.Diagnostics {
 	d, ds := deploymentOf(seen.Live)
 	if d == nil {
 		return ds
+	}
+	if d.Kind == kube.InferenceService.Kind {
+		return append(ds, observeServed(m, seen)...)
 	}
 	m.ReadyReplicas = types.Int32Value(d.Status.ReadyReplicas)
 	m.CurrentReplicas = types.Int32Value(ptr.Deref(d.Spec.Replicas, 1))

@@ -90,6 +90,10 @@ func validate(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
 	ds.Append(validateSatellites(ctx, c)...)
 	ds.Append(validateCanary(ctx, c)...)
 	ds.Append(validateMultiNode(ctx, c)...)
+	kserve, eds := validateEngine(ctx, c)
+	if ds.Append(eds...); kserve {
+		in.enabled = types.BoolValue(false) // KServe makes the Service itself
+	}
 	for _, m := range slices.Concat(in.rolloutTroubles(), in.serviceTroubles(), in.budgetTroubles(), in.modelTroubles()) {
 		ds.Append(m.Error())
 	}
@@ -199,6 +203,7 @@ func (in *configured) budgetTroubles() []diags.Message {
 
 // plan replaces what Kubernetes does not change.
 func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
+	planEngine(ctx, p)
 	planMultiNode(ctx, p)
 	if p.Destroy || p.Wanted == nil {
 		return

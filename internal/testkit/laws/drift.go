@@ -463,9 +463,13 @@ func custom(o sent) bool {
 	return !scheme.Scheme.Recognizes(schema.FromAPIVersionAndKind(apiVersionOf(o), o.kind))
 }
 
-// inPod reports whether a place is inside a template of pods.
+// inPod reports whether a place is inside a template of pods. Of an InferenceService
+// that is its predictor.
 func inPod(at place) bool {
 	for i := range len(at) - 1 {
+		if at[i] == "spec" && at[i+1] == "predictor" {
+			return true
+		}
 		template, _ := at[i].(string)
 		if at[i+1] == "spec" && strings.HasSuffix(strings.ToLower(template), "template") {
 			return true

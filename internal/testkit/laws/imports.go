@@ -1,12 +1,14 @@
 package laws
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // imports: importing what somebody else made gives a configuration that is
@@ -34,6 +36,9 @@ func (s Subject) imports(t *testing.T, c Config, made *rig, objects []sent) {
 	// The first write after an import: a label, and nothing else.
 	labels, _ := generated["labels"].(map[string]any)
 	generated["labels"] = merged(labels, map[string]any{"laws.example.com/first": "write"})
+	if e, ok := s.New().(lifecycle.Examined); ok && slices.Contains(e.Levels(), "created") {
+		generated["wait_for"] = "created" // nothing runs here
+	}
 	if out := r.Apply(t.Context(), generated); out.Errors() != "" || len(out.Replace) > 0 {
 		t.Fatalf("the first write replaces %v: %s", out.Replace, out.Errors())
 	}
