@@ -185,7 +185,7 @@ func TestAccEngineKServeFails(t *testing.T) {
 		"ImagePull":     {tfconfig.Variables{"image": text("server:1"), "simulate": text("imagepull")}, []string{"image of container kserve-container does not exist", "server:1"}},
 		"CrashLoop":     {tfconfig.Variables{"image": text("server:1"), "simulate": text("crashloop")}, []string{"container kserve-container exited"}},
 		"TooManyGPUs":   {tfconfig.Variables{"image": text("server:1"), "gpus": tfconfig.IntegerVariable(16)}, []string{"no node has 16 GPUs", "(gpu.count)"}},
-		"Quota":         {tfconfig.Variables{"image": text("server:1"), "gpus": tfconfig.IntegerVariable(2)}, []string{"quota gpus is used up"}},
+		"Quota":         {tfconfig.Variables{"image": text("server:1"), "gpus": tfconfig.IntegerVariable(2)}, []string{"one pod asks for more than quota gpus allows", "(gpu.count)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

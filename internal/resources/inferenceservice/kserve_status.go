@@ -155,6 +155,8 @@ func lookServed(m *Model, seen lifecycle.Seen) wait.Verdict {
 		return progressing(fmt.Sprintf("The autoscaler has not raised the number of pods from %d to its least yet, %d", want, m.Autoscaling.Least()))
 	case !st.is(servedReady):
 		return progressing(cmp.Or(st.unready(), told))
+	case want > 0 && !steady(m, d, seen):
+		return progressing("The pods have only just started, and there is no readiness_probe to tell whether they serve")
 	case want == 0:
 		return wait.Of(wait.Done, phaseStopped, "", "The service is asked to have no pods")
 	}
