@@ -31,10 +31,10 @@ const engineExamples = "examples/engines/"
 const stackExample = "examples/resources/mlk_gpu_stack/"
 
 // engineServing are the model servers that need one: see TestAccEngineServing.
-const engineServing = "examples/serving/multi-node"
+var engineServing = []string{"examples/serving/multi-node", "examples/serving/kserve"}
 
 func needsEngines(file string) bool {
-	return strings.Contains(file, engineExamples) || strings.Contains(file, engineServing) || strings.Contains(file, stackExample)
+	return strings.Contains(file, engineExamples) || slices.ContainsFunc(engineServing, func(e string) bool { return strings.Contains(file, e) }) || strings.Contains(file, stackExample)
 }
 
 // source says which provider is meant, for the examples of single resources,
@@ -71,7 +71,12 @@ func TestAccExamples(t *testing.T) {
 // TestAccEngineServing does the same for the model servers that need an engine.
 func TestAccEngineServing(t *testing.T) {
 	t.Parallel()
-	tryExample(t, filepath.Join("..", "..", engineServing))
+	for _, dir := range engineServing {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			tryExample(t, filepath.Join("..", "..", dir))
+		})
+	}
 }
 
 func tryExample(t *testing.T, dir string) {

@@ -51,6 +51,15 @@ func Templates(k Kind, o *Object) []Template {
 		if add("worker", append(slices.Clone(at), "workerTemplate")...); len(out) == 1 {
 			out[0].Of = "" // all pods of a group are made of it
 		}
+	case InferenceService: // the pod is part of its predictor
+		predictor, _ := At(o.Object, "spec", "predictor")
+		if fields, ok := predictor.(map[string]any); ok {
+			t := Template{}
+			template := map[string]any{"metadata": map[string]any{"labels": fields["labels"], "annotations": fields["annotations"]}, "spec": fields}
+			if runtime.DefaultUnstructuredConverter.FromUnstructured(template, &t.PodTemplateSpec) == nil {
+				out = append(out, t)
+			}
+		}
 	case JobSet:
 		list, _ := At(o.Object, "spec", "replicatedJobs")
 		jobs, _ := list.([]any)

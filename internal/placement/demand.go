@@ -90,6 +90,10 @@ func DemandsOf(o *unstructured.Unstructured) []Demand {
 		if d := as[appsv1.Deployment](o); d != nil && !d.Spec.Paused {
 			return []Demand{ofDeployment(o, d)}
 		}
+	case "InferenceService":
+		if s := as[servedSet](o); s != nil {
+			return []Demand{s.demand(o)}
+		}
 	case "LeaderWorkerSet":
 		if s := as[groupSet](o); s != nil {
 			return s.demands(o)
