@@ -47,7 +47,7 @@ func attributes() schema.Schema {
 	maps.Copy(all, kserveAttributes())
 	maps.Copy(all, satelliteAttributes())
 	return schema.Schema{
-		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by.\n\n" +
+		MarkdownDescription: "A model server: pods that all answer alike, as a Deployment, and the Service they are reached by; or as a LeaderWorkerSet (`multi_node`), or an InferenceService of KServe (`engine`).\n\n" +
 			"With `wait_for = \"ready\"` an apply ends when all pods are of the new revision and ready, and the Service has one of them to send requests to. " +
 			"It fails as soon as it is certain that this will not come: an image that cannot be pulled, a quota or an admission rule that refuses the pods, a container that ends again and again, " +
 			"a GPU that no node has. Pods of the revision before go on serving then, as far as `rollout` keeps them, and the next plan waits for the new one again.",
@@ -83,10 +83,10 @@ func ownAttributes() map[string]schema.Attribute {
 		},
 		"url": schema.StringAttribute{
 			Computed:            true,
-			MarkdownDescription: "Where the service is reached: the host of `route` or `ingress`, with its path, where they name one; else inside the cluster, as `http://<service>.<namespace>.svc:<port>`, at its port called `http`, or else its lowest. Null without a Service. Known at plan.",
+			MarkdownDescription: "Where the service is reached: the host of `route` or `ingress`, with its path, where they name one; else inside the cluster, as `http://<service>.<namespace>.svc:<port>`, at its port called `http`, or else its lowest. Null without a Service. Known at plan; with `engine = \"kserve\"` it is what KServe says, known once it is ready.",
 		},
 		"ready_replicas": schema.Int32Attribute{
-			Computed: true, MarkdownDescription: "How many pods were ready when last looked at, of all revisions.",
+			Computed: true, MarkdownDescription: "How many pods were ready when last looked at, of all revisions. Of an InferenceService those of its predictor; null where they may not be seen.",
 		},
 		"current_replicas": schema.Int32Attribute{
 			Computed: true, MarkdownDescription: "How many pods the Deployment asked for when last looked at: `replicas`, or what an autoscaler or somebody has set since.",
