@@ -75,7 +75,7 @@ func (s *liveServed) deployment() *appsv1.Deployment {
 	p := &s.Spec.Predictor
 	d := &appsv1.Deployment{ObjectMeta: s.ObjectMeta}
 	d.Kind = kube.InferenceService.Kind
-	d.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: p.Labels, Annotations: p.Annotations}, Spec: *p.PodSpec.DeepCopy()}
+	d.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: p.Labels, Annotations: p.Annotations}, Spec: *p.DeepCopy()}
 	containers := d.Spec.Template.Spec.Containers
 	at := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == kube.ServingContainer })
 	switch {

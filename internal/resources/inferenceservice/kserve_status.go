@@ -128,7 +128,7 @@ func lookServed(m *Model, seen lifecycle.Seen) wait.Verdict {
 		return wait.Of(wait.Done, phaseStopped, "", "Its annotation serving.kserve.io/stop keeps it from running")
 	}
 	if noticed {
-		if v, failed := st.failure(m, seen); failed {
+		if v, failed := st.failure(seen); failed {
 			return v
 		}
 	}
@@ -192,7 +192,7 @@ func (s *liveServing) unready() string {
 }
 
 // failure is why KServe will not get the service going, where it says so for good.
-func (s *liveServing) failure(m *Model, seen lifecycle.Seen) (wait.Verdict, bool) {
+func (s *liveServing) failure(seen lifecycle.Seen) (wait.Verdict, bool) {
 	reason, message := s.ModelStatus.TransitionStatus, ""
 	if f := s.ModelStatus.LastFailureInfo; f != nil {
 		reason, message = cmp.Or(f.Reason, reason), f.Message
