@@ -103,7 +103,7 @@ func wishesOf(want []rendered) []wish {
 				template, _ := kube.At(w.obj.Object, d.Template[1:]...)
 				d.Template[0] = w.ref.Key()
 				if w.ref.Role != "" {
-					d.Of = "its " + w.ref.Role
+					d.Of = w.ref.Role
 					d.Field = slices.Clone(d.Field)
 					d.Field[0] = w.ref.Key()
 				}

@@ -30,7 +30,7 @@ type Demand struct {
 	// Field is the object's field that counts them; nil when nothing does. Template is
 	// where the object says what they are.
 	Field, Template []string
-	// Of says whose they are, where others belong to the same: "its canary"; "" else.
+	// Of says whose they are, where others belong to the same: "canary"; "" else.
 	// Parts is of what a demand consists that is several.
 	Of, Parts string
 	// Rolling is how pods of a new revision take the place of old ones.

@@ -25,7 +25,7 @@ func Joined(all []Demand) (d Demand, ok bool) {
 		}
 		if i > 0 {
 			d.Count += other.Count
-			parts = append(parts, fmt.Sprintf("%s for %s", Plural(other.Count, other.Word), other.Of))
+			parts = append(parts, fmt.Sprintf("%s for its %s", Plural(other.Count, other.Word), other.Of))
 		}
 	}
 	d.Parts = strings.Join(parts, " and ")

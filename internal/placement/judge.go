@@ -266,13 +266,13 @@ func (d Demand) Surges(subject string, c Cluster) (v Verdict, ok bool) {
 		return Verdict{}, true
 	}
 	if d.Of != "" {
-		subject = d.Of + " of " + subject
+		subject = "the " + d.Of + " of " + subject
 	}
 	room := See(d.Pod, c.Nodes, c.others()).Room(d.Spread, true)
 	r := beside.scarce(room)
 	f := Finding{Subject: subject, Reason: NoSurge, Summary: "no free " + Unit(r) + " for the first new replica"}
 	if d.Of != "" {
-		f.Summary += " of " + d.Of
+		f.Summary += " of its " + d.Of
 	}
 	f.Happened = fmt.Sprintf("A rollout of %s makes a new replica before it ends an old one, and that needs %s more. %s",
 		subject, InFull(r, beside.Asks[r]), beside.freeOf(r, room.Places))

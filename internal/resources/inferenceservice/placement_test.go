@@ -128,7 +128,7 @@ func TestCanarySurge(t *testing.T) {
 		next attributes
 		want string
 	}{
-		"another canary":       {4, with("model:1", 3, canary("model:3", 10)), "no free GPUs for the first new replica of its canary"},
+		"another canary":       {4, with("model:1", 3, canary("model:3", 10)), "A rollout of the canary of Inference service"},
 		"another canary, room": {5, with("model:1", 3, canary("model:3", 10)), ""},
 		"another version":      {4, with("model:3", 3, canary("model:2", 10)), "no free GPUs for the first new replica"},
 		"another share":        {4, with("model:1", 3, canary("model:2", 20)), ""},
