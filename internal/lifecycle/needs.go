@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -47,9 +48,9 @@ func (p *planner[M, P]) survey(prior *M) {
 	p.diagnostics.Append(p.r.def.Survey(ctx, q, prior, m)...)
 }
 
-// needs tells what a new object needs and the cluster does not have. A cluster
-// that cannot be asked, or not yet, says nothing against a plan.
-func (p *planner[M, P]) needs() {
+// needs tells what an object needs, a fresh one or one that changes, and the cluster
+// does not have. A cluster that cannot be asked, or not yet, says nothing against a plan.
+func (p *planner[M, P]) needs(fresh bool) {
 	if p.r.def.Needs == nil || p.r.provider.Unknown != "" || p.diagnostics.HasError() {
 		return
 	}
@@ -71,16 +72,32 @@ func (p *planner[M, P]) needs() {
 		case !has && n.Optional:
 			p.diagnostics.Append(n.Missing.Warning())
 		case !has:
-			p.diagnostics.Append(n.Missing.Error())
+			p.diagnostics.Append(p.lost(n).Error())
 		case n.Object.Name != "":
-			p.needsObject(ctx, client, n)
+			p.needsObject(ctx, client, n, fresh)
 		}
 	}
 }
 
-// needsObject tells of an object that is needed and does not exist. Who may not look
-// is told nothing.
-func (p *planner[M, P]) needsObject(ctx context.Context, client *kube.Client, n Need) {
+// lost says of a kind that the cluster does not have any more what went with it: no
+// update can be made until it is there again, or not asked for.
+func (p *planner[M, P]) lost(n Need) diags.Message {
+	m := n.Missing
+	for _, o := range p.mem.Objects {
+		if o.is(n.Kind) {
+			ref := kube.Ref{Kind: n.Kind, Namespace: o.Namespace, Name: o.Name}
+			m.Happened = joined(m.Happened, fmt.Sprintf("It was there when %s was made: somebody has removed it since, and with it all objects of its kinds.", ref))
+			m.Stands = "Nothing was changed."
+			break
+		}
+	}
+	return m
+}
+
+// needsObject tells of an object that is needed and does not exist: a warning where
+// what needs it is there, and changes in something else. Who may not look is told
+// nothing.
+func (p *planner[M, P]) needsObject(ctx context.Context, client *kube.Client, n Need, fresh bool) {
 	live, err := client.Get(ctx, n.Object)
 	if err != nil {
 		tflog.Info(ctx, "the cluster does not say whether an object exists", map[string]any{"object": n.Object.String(), "error": err.Error()})
@@ -96,5 +113,10 @@ func (p *planner[M, P]) needsObject(ctx context.Context, client *kube.Client, n 
 		}
 	}
 	slices.Sort(there)
-	p.diagnostics.Append(n.Absent(there).Error())
+	m := n.Absent(there)
+	if at := rootName(m.At); !fresh && !p.changed[at] {
+		p.diagnostics.Append(m.Warning())
+		return
+	}
+	p.diagnostics.Append(m.Error())
 }

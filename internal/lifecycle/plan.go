@@ -104,7 +104,7 @@ func (p *planner[M, P]) create() {
 	p.hook(nil, true)
 	p.objects(true)
 	p.save()
-	p.needs()
+	p.needs(true)
 	p.survey(nil)
 	p.obstacles(true)
 	p.security()
@@ -148,7 +148,7 @@ func (p *planner[M, P]) update() {
 	}
 	p.save()
 	if replace || due {
-		p.needs() // an update may ask for a kind that the object before did without
+		p.needs(replace) // an update may ask for a kind that the object before did without
 	}
 	if len(p.changed) > 0 {
 		p.obstacles(replace)
