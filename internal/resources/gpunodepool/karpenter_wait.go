@@ -25,6 +25,7 @@ const (
 
 	reasonUnseen   = "NotSeenYet"
 	reasonNotFound = "NodeClassNotFound"
+	reasonGone     = "Gone"
 
 	karpenterReady = "Karpenter makes nodes when pods ask for them"
 )
@@ -102,9 +103,8 @@ func (o *order) await(ctx context.Context) diag.Diagnostics {
 	var missing time.Time
 	uid := o.live.GetUID()
 	verdict, err := wait.Until(ctx, o.p.clock, woken, func(ctx context.Context) wait.Verdict {
-		o.glance(ctx, watching)
-		if o.live.GetUID() != uid {
-			return wait.Of(wait.Failed, "Failed", "Gone", "somebody has deleted it")
+		if gone := o.glance(ctx, watching); gone || o.live.GetUID() != uid {
+			return wait.Of(wait.Failed, "Failed", reasonGone, "somebody has deleted it")
 		}
 		v := judgeNodePool(o.live)
 		if v.Reason != reasonNotFound {
@@ -129,18 +129,20 @@ func (o *order) await(ctx context.Context) diag.Diagnostics {
 	return diag.Diagnostics{o.unready(ctx, verdict, err)}
 }
 
-// glance notes what the watch shows; one that is broken or has not caught up is no
-// reason to believe less than is known.
-func (o *order) glance(ctx context.Context, watching *kube.Watching) {
-	if watching.Healthy() {
-		if now := watching.Get("", o.ref().Name); now != nil && (now.GetUID() != o.live.GetUID() || !kube.Older(now.GetResourceVersion(), o.live.GetResourceVersion())) {
+// glance notes what the watch shows, and reports whether the NodePool is gone. A watch
+// that is broken or has not caught up is no reason to believe less than is known.
+func (o *order) glance(ctx context.Context, watching *kube.Watching) (gone bool) {
+	if now := watching.Get("", o.ref().Name); watching.Healthy() && now != nil {
+		if now.GetUID() != o.live.GetUID() || !kube.Older(now.GetResourceVersion(), o.live.GetResourceVersion()) {
 			o.live = now
 		}
-		return
+		return false
 	}
-	if now, err := o.client.Get(ctx, o.ref()); err == nil && now != nil {
+	now, err := o.client.Get(ctx, o.ref())
+	if err == nil && now != nil {
 		o.live = now
 	}
+	return err == nil && now == nil
 }
 
 // unready explains a NodePool that Karpenter does not take.
@@ -156,6 +158,11 @@ func (o *order) unready(ctx context.Context, v wait.Verdict, late error) diag.Di
 		m.Happened += fmt.Sprintf(" That is so after %s.", o.limit)
 	}
 	switch {
+	case v.Reason == reasonGone:
+		m.At = path.Root("name")
+		m.Happened, m.Stands = fmt.Sprintf("%s was deleted, or another put in its place, while mlk waited for it.", o.ref()), "Nothing was made in its place."
+		m.Do = "Plan and apply again: the pool is then made anew."
+		return m.Error()
 	case v.Reason == reasonUnseen:
 		m.At = path.Root("karpenter")
 		m.Happened = fmt.Sprintf("Nobody has looked at %s within %s: its status says nothing of it as it is now.", o.ref(), o.limit)
@@ -218,8 +225,8 @@ func complaints(o *kube.Object) []string {
 }
 
 // awaitGone waits until a NodePool that is being deleted is gone, and with it its
-// nodes.
-func (o *order) awaitGone(ctx context.Context, live *kube.Object) diag.Diagnostics {
+// nodes. stands is what is so where that takes too long.
+func (o *order) awaitGone(ctx context.Context, live *kube.Object, stands string) diag.Diagnostics {
 	woken := make(chan struct{}, 1)
 	watching := o.client.Watch(kube.NodePool, "", woken)
 	defer watching.Stop()
@@ -240,7 +247,7 @@ func (o *order) awaitGone(ctx context.Context, live *kube.Object) diag.Diagnosti
 		Summary:  lifecycle.Clip(fmt.Sprintf("%s still has nodes that Karpenter drains", o.title())),
 		Happened: fmt.Sprintf("%s is marked for deletion, and goes when its nodes are gone. ", o.ref()),
 		Why:      o.held(ctx),
-		Stands:   "The state still has it, and the next destroy waits again.",
+		Stands:   stands,
 		Do: "Pods with the annotation karpenter.sh/do-not-disrupt, and disruption budgets, hold a node until they end; termination_grace_period would set an end to it, " +
 			"if it is applied before the destroy. What holds a node says: kubectl get events -A --field-selector reason=FailedDraining",
 	}

@@ -90,7 +90,7 @@ func (o *order) makeRoom(ctx context.Context, want *kube.Object) diag.Diagnostic
 	case live == nil:
 		return nil
 	case live.GetDeletionTimestamp() != nil:
-		return o.awaitGone(ctx, live)
+		return o.awaitGone(ctx, live, "Nothing was made: a pool of this name begins when the one before has gone. The next apply waits for that again.")
 	case !lifecycle.Owned(live, typeName, o.m.Name.ValueString()):
 		return diag.Diagnostics{diags.Message{
 			Summary:  lifecycle.Clip(fmt.Sprintf("%s already exists and is not managed by mlk", o.ref())),
@@ -365,5 +365,5 @@ func (o *order) destroy(ctx context.Context) diag.Diagnostics {
 		}
 		return o.refusal("delete", err, "The state still has it.")
 	}
-	return o.awaitGone(ctx, live)
+	return o.awaitGone(ctx, live, "The state still has it, and the next destroy waits again.")
 }
