@@ -87,10 +87,11 @@ func (m *Model) adoptPlugin(c *corev1.Container) {
 		}
 	}
 	image, tag := c.Image, "latest"
-	if at := strings.Index(image, "@"); at > 0 {
-		image, tag = image[:at], image[at+1:]
-	} else if at := strings.LastIndex(image, ":"); at > strings.LastIndex(image, "/") {
-		image, tag = image[:at], image[at+1:]
+	whole, _, _ := strings.Cut(image, "@")
+	if at := strings.LastIndex(whole, ":"); at > strings.LastIndex(whole, "/") {
+		image, tag = image[:at], image[at+1:] // a digest behind the tag goes with it
+	} else if whole != image {
+		image, tag = whole, image[len(whole)+1:]
 	}
 	if at := strings.LastIndex(image, "/"); at > 0 {
 		p.Repository, image = types.StringValue(image[:at]), image[at+1:]

@@ -160,3 +160,43 @@ mig_strategy: mixed
 		t.Errorf("a change on the cluster shows in %s", at)
 	}
 }
+
+// TestImportedImages: whatever an image is called, an import says it so that nothing of
+// the pods changes.
+func TestImportedImages(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	for _, image := range []string{
+		"nvcr.io/nvidia/k8s-device-plugin:v0.15.0", "nvcr.io/nvidia/k8s-device-plugin:v0.15.0@" + digest,
+		"localhost:5000/nvidia/k8s-device-plugin@" + digest, "nvcr.io/nvidia/k8s-device-plugin", "k8s-device-plugin:v1",
+	} {
+		t.Run(image, func(t *testing.T) {
+			t.Parallel()
+			core, api := rig(t, "0")
+			labels := config{"app": "plugin"}
+			put(api, config{
+				"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": config{"name": "plugin", "namespace": "default"},
+				"spec": config{"selector": config{"matchLabels": labels}, "template": config{"metadata": config{"labels": labels}, "spec": config{"containers": []any{config{"name": "ctr", "image": image}}}}},
+			})
+			if out := core.Import(t.Context(), "default/plugin"); out.Errors() != "" {
+				t.Fatal(out.Errors())
+			}
+			c, _ := testkit.Plain(core.State).(config)
+			for _, computed := range []string{"id", "objects", "status", "components", "gpus", "manifests", "labels_all", "annotations_all"} {
+				delete(c, computed)
+			}
+			if got := core.Validate(t.Context(), c).Errors(); got != "" {
+				t.Errorf("what was imported is refused: %s\n%v", got, c)
+			}
+			if out := core.Apply(t.Context(), c); out.Errors() != "" {
+				t.Fatal(out.Errors())
+			}
+			spec := api.Get("DaemonSet", "default", "plugin").Object["spec"].(config)["template"].(config)["spec"].(config) //nolint:forcetypeassert // as it was put
+			for _, ctr := range spec["containers"].([]any) { //nolint:forcetypeassert // likewise
+				if got := ctr.(config)["image"]; got != image { //nolint:forcetypeassert // likewise
+					t.Errorf("the image is %v by now", got)
+				}
+			}
+		})
+	}
+}

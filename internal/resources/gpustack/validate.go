@@ -9,8 +9,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
+	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 )
 
 // configured is what rules look at, as the configuration writes it.
@@ -86,6 +88,7 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 		}
 	}
 	inside("dcgm_exporter", "metrics_config_map", "service_monitor")
+	ds.Append(exporterName(ctx, c)...)
 	var enabled types.Bool
 	if at := path.Root("device_plugin"); said(at) {
 		ds.Append(c.GetAttribute(ctx, at.AtName("enabled"), &enabled)...)
@@ -109,6 +112,31 @@ func ofOtherMode(ctx context.Context, c tfsdk.Config, mode types.String) diag.Di
 		}
 		inside("device_plugin", "config")
 	}
+	return ds
+}
+
+// exporterName refuses a name under which there can be no Service of the exporter.
+func exporterName(ctx context.Context, c tfsdk.Config) diag.Diagnostics {
+	var name types.String
+	var exporter types.Object
+	var enabled types.Bool
+	at := path.Root("dcgm_exporter")
+	ds := c.GetAttribute(ctx, path.Root("name"), &name)
+	ds.Append(c.GetAttribute(ctx, at, &exporter)...)
+	if ds.HasError() || !diags.Given(name) || !diags.Given(exporter) {
+		return ds
+	}
+	ds.Append(c.GetAttribute(ctx, at.AtName("enabled"), &enabled)...)
+	own := name.ValueString() + "-" + roleExporter
+	if enabled.IsUnknown() || !enabled.IsNull() && !enabled.ValueBool() || len(validation.IsDNS1035Label(own)) == 0 {
+		return ds
+	}
+	ds.Append(diags.Message{
+		Summary:  "The stack's name is no name for the Service of its exporter",
+		Happened: lifecycle.Clip("The Service is called "+own) + ". A Service has a name of at most 63 letters, digits and hyphens that begins with a letter.",
+		Do:       "Use a name of at most 49 characters without dots that begins with a letter, or leave out dcgm_exporter. A stack with another name is a new one.",
+		At:       path.Root("name"),
+	}.Error())
 	return ds
 }
 

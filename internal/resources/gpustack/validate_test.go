@@ -34,11 +34,17 @@ func TestValidate(t *testing.T) {
 		"a plugin, perhaps":           {sets(config{"device_plugin": config{"enabled": unknown}}), ""},
 		"a configuration of no name":  {sets(config{"device_plugin": config{"config": config{}}}), "device_plugin.config names no ConfigMap"},
 		"discovery of other GPUs":     {sets(config{"vendor": "intel", "gpu_feature_discovery": config{}}), "it is about GPUs of NVIDIA"},
+		"a name with dots":            {sets(config{"name": "gpus.ml", "dcgm_exporter": config{}}), "no name for the Service of its exporter"},
+		"a long name":                 {sets(config{"name": strings.Repeat("g", 50), "dcgm_exporter": config{}}), "no name for the Service of its exporter"},
+		"a long name, no exporter":    {sets(config{"name": strings.Repeat("g", 50), "dcgm_exporter": config{"enabled": false}}), ""},
+		"a name that just fits":       {sets(config{"name": strings.Repeat("g", 49), "dcgm_exporter": config{}}), ""},
 		"discovery of GPUs not known": {sets(config{"vendor": unknown, "gpu_feature_discovery": config{}}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tc.config["name"] = "gpus"
+			if tc.config["name"] == nil {
+				tc.config["name"] = "gpus"
+			}
 			got := testkit.NewCore(t, provider.New("test")(), config{}, "mlk_gpu_stack").Validate(t.Context(), tc.config).Errors()
 			if tc.want == "" && got != "" || !strings.Contains(got, tc.want) || strings.Contains(got, "\n---\n") {
 				t.Errorf("want %q, it says:\n%s", tc.want, got)
