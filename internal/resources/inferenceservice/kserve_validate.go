@@ -95,7 +95,7 @@ func validateEngine(ctx context.Context, c tfsdk.Config) (kserve bool, ds diag.D
 		out = notServed(engine, image, served, groups)
 	default:
 		out = given(ctx, c, unserved())
-		if !served.IsNull() {
+		if diags.Given(served) {
 			out = append(out, given(ctx, c, unloaded())...)
 		}
 		out = append(out, servedTroubles(ctx, c, image, name, container, served)...)
