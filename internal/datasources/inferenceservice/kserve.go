@@ -17,7 +17,8 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
-// kserveService is the part of an InferenceService of KServe that is read.
+// kserveService is the part of an InferenceService of KServe that is read. Not its
+// observedGeneration: that is of the Deployment, and tells nothing of its own.
 type kserveService struct {
 	metav1.ObjectMeta `json:"metadata"`
 
@@ -30,10 +31,9 @@ type kserveService struct {
 		} `json:"canary"`
 	} `json:"spec"`
 	Status struct {
-		ObservedGeneration int64             `json:"observedGeneration"`
-		Conditions         []kserveCondition `json:"conditions"`
-		URL                string            `json:"url"`
-		ModelStatus        struct {
+		Conditions  []kserveCondition `json:"conditions"`
+		URL         string            `json:"url"`
+		ModelStatus struct {
 			TransitionStatus string `json:"transitionStatus"`
 			LastFailureInfo  *struct {
 				Reason  string `json:"reason"`
@@ -83,14 +83,14 @@ func readKServe(ctx context.Context, q *lifecycle.Query, m *Model, o *kube.Objec
 	for _, c := range s.Spec.Canary {
 		share := ptr.Deref(c.TrafficPercent, 0)
 		left -= share
-		d, more := s.deployment(ctx, q, cmp.Or(c.Name, c.Predictor.Name))
+		second, more := s.deployment(ctx, q, cmp.Or(c.Name, c.Predictor.Name))
 		ds.Append(more...)
-		if d == nil {
+		if second == nil {
 			continue
 		}
-		sets, more := setsOf(ctx, q, d)
+		sets, more := setsOf(ctx, q, second)
 		ds.Append(more...)
-		made := revisions(d, sets, true)
+		made := revisions(second, sets, true)
 		s.name(made, c.Predictor)
 		weigh(made, types.Int32Value(share))
 		beside = append(beside, made...)
@@ -103,7 +103,7 @@ func readKServe(ctx context.Context, q *lifecycle.Query, m *Model, o *kube.Objec
 	if s.Status.URL != "" {
 		m.URL = types.StringValue(s.Status.URL)
 	}
-	m.Status = lifecycle.StatusOf(s.judge(), o)
+	m.Status = lifecycle.StatusOf(s.judge(d), o)
 	return ds
 }
 
@@ -142,8 +142,9 @@ const (
 	modelInvalid  = "InvalidSpec"
 )
 
-// judge says how the service is by KServe's own account.
-func (s *kserveService) judge() wait.Verdict {
+// judge says how the service is by KServe's own account, and by its Deployment, which
+// may be nil: what KServe says may be of the time before a change.
+func (s *kserveService) judge(d *appsv1.Deployment) wait.Verdict {
 	is := func(condition string) bool {
 		return slices.ContainsFunc(s.Status.Conditions, func(c kserveCondition) bool {
 			return c.Type == condition && c.Status == string(metav1.ConditionTrue)
@@ -151,8 +152,6 @@ func (s *kserveService) judge() wait.Verdict {
 	}
 	model := s.Status.ModelStatus
 	switch {
-	case s.Status.ObservedGeneration < s.Generation:
-		return wait.Of(wait.Progressing, phaseProgressing, "", "KServe has not taken notice of its last change yet")
 	case is("Stopped"):
 		return wait.Of(wait.Done, phaseStopped, "", "The service is stopped")
 	case model.TransitionStatus == modelBlocked || model.TransitionStatus == modelInvalid:
@@ -164,6 +163,8 @@ func (s *kserveService) judge() wait.Verdict {
 			}
 		}
 		return wait.Of(wait.Failed, phaseFailed, reason, message)
+	case d != nil && judge(d).Outcome != wait.Done:
+		return judge(d)
 	case is("Ready") && (model.TransitionStatus == "" || model.TransitionStatus == modelUpToDate):
 		return wait.Of(wait.Done, phaseReady, "", "KServe says that it is ready")
 	}
