@@ -94,8 +94,10 @@ func TestRollbackTakesNobodysObject(t *testing.T) {
 func TestRollbackAsItWas(t *testing.T) {
 	t.Parallel()
 	api, ctx := completing(t), t.Context()
-	container := map[string]any{"name": "api", "image": "model:1", "ports": []any{map[string]any{"name": "http", "containerPort": int64(8000), "protocol": "TCP"}},
-		"env": []any{map[string]any{"name": "Z", "value": "1"}, map[string]any{"name": "A", "value": "2"}}}
+	container := map[string]any{
+		"name": "api", "image": "model:1", "ports": []any{map[string]any{"name": "http", "containerPort": int64(8000), "protocol": "TCP"}},
+		"env": []any{map[string]any{"name": "Z", "value": "1"}, map[string]any{"name": "A", "value": "2"}},
+	}
 	labels := map[string]any{"app": "api"}
 	api.Put(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "api", "namespace": "default"},
