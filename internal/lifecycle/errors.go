@@ -62,7 +62,7 @@ func (f failure) diagnostics() diag.Diagnostics {
 			Happened: "The cluster refused it for lack of permission:",
 			Why:      s.Message,
 			Stands:   f.stands,
-			Do:       "Grant the verb with a Role and RoleBinding, or use other credentials.",
+			Do:       fmt.Sprintf("Grant the verb with a %sRole and %[1]sRoleBinding, or use other credentials.", f.scope()),
 		}.Error()}
 	case apierrors.IsNotFound(f.err) && s.Details != nil && s.Details.Kind == "namespaces":
 		return diag.Diagnostics{diags.Message{
@@ -94,6 +94,14 @@ func (f failure) diagnostics() diag.Diagnostics {
 		Stands:  f.stands,
 		Do:      f.advice(s),
 	}.Error()}
+}
+
+// scope is what roles of objects of no namespace begin with.
+func (f failure) scope() string {
+	if f.ref.Namespace == "" {
+		return "Cluster"
+	}
+	return ""
 }
 
 // isAdmission reports whether a 403 came from quota, Pod Security or a webhook
