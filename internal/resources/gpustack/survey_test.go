@@ -192,7 +192,7 @@ func TestImportedImages(t *testing.T) {
 				t.Fatal(out.Errors())
 			}
 			spec := api.Get("DaemonSet", "default", "plugin").Object["spec"].(config)["template"].(config)["spec"].(config) //nolint:forcetypeassert // as it was put
-			for _, ctr := range spec["containers"].([]any) { //nolint:forcetypeassert // likewise
+			for _, ctr := range spec["containers"].([]any) {                                                                //nolint:forcetypeassert // likewise
 				if got := ctr.(config)["image"]; got != image { //nolint:forcetypeassert // likewise
 					t.Errorf("the image is %v by now", got)
 				}
