@@ -450,6 +450,8 @@ func unchangeable(o sent, m mutation) string {
 		return "a volume without a source is an empty directory"
 	case m.removed && custom(o) && inPod(m.at) && blank(m.at.in(o.object)):
 		return "in a pod nothing and an empty value mean the same, and of a custom resource nobody fills in either"
+	case m.removed && custom(o) && inPod(m.at) && m.at.field(1) == "sleep":
+		return "the server refuses a sleep without it"
 	case m.removed && strings.HasSuffix(m.at.String(), "template.spec.restartPolicy"):
 		return "the server refuses a Job without it"
 	case m.removed && followsLimits(o.object, m.at):
