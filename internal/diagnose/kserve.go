@@ -3,6 +3,8 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,6 +72,7 @@ func (x *examiner) served(s *servedModel) {
 				Do:       "Change what it objects to. KServe tries again by itself.",
 				Field:    []string{inferenceService, "spec", "predictor"},
 			}
+			s.objection(&f, c.Message)
 		}
 	}
 	if f.Summary == "" && len(s.Status.Conditions) == 0 && x.e.Now.Sub(s.CreationTimestamp.Time) >= idleGrace {
@@ -81,6 +84,28 @@ func (x *examiner) served(s *servedModel) {
 	}
 	if f.Summary != "" {
 		x.tell(s, f, since)
+	}
+}
+
+// objected is the field of KServe's Deployment that a server objects to: its first
+// container is the one that serves.
+var objected = regexp.MustCompile(`spec\.template\.spec\.containers\[0\]\.([\w.]+)`)
+
+// objection adds which field of the serving container a message is about.
+func (s *servedModel) objection(f *Finding, message string) {
+	field := objected.FindStringSubmatch(message)
+	if field == nil {
+		return
+	}
+	at := strings.Split(field[1], ".")
+	m := s.Spec.Predictor.Model
+	if m == nil {
+		f.Field = append(f.Field, append([]string{"containers", "kserve-container"}, at...)...)
+		return
+	}
+	f.Field = append(append(f.Field, "model"), at...)
+	if at[0] == "resources" {
+		f.Do = "What resources does not name is the serving runtime's: name both, request and limit. KServe tries again by itself."
 	}
 }
 

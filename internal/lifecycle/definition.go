@@ -99,7 +99,8 @@ type Definition[M any] struct {
 	Lends func(resource corev1.ResourceName) bool
 	// Derived are computed attributes that follow from the declared ones. They are
 	// planned anew each time, so that the plan shows them, and Fields may name them:
-	// then a change seen on the cluster is one to put right.
+	// then a change seen on the cluster is one to put right. One that is unknown is the
+	// cluster's to say: it stays what it is until an update learns it.
 	Derived map[string]func(m *M) attr.Value
 	// Log says which log the state is to hold: of which container, and how many
 	// of its last lines. No lines: it is not read.

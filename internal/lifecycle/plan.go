@@ -58,6 +58,8 @@ type planner[M any, P based[M]] struct {
 
 	plan, state, config map[string]tftypes.Value
 	changed             map[string]bool
+	// learns are the derived attributes that only the cluster can tell.
+	learns map[string]bool
 	// want is what the plan asks for, once all of it is known.
 	want []rendered
 }
@@ -178,7 +180,7 @@ func (p *planner[M, P]) open() bool {
 		}
 	}
 	p.plan = maps.Clone(p.plan)
-	p.changed = map[string]bool{}
+	p.changed, p.learns = map[string]bool{}, map[string]bool{}
 	return true
 }
 

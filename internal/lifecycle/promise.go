@@ -57,7 +57,7 @@ func (p *planner[M, P]) restore() {
 // may see what the refresh did not.
 func (p *planner[M, P]) mayLearn() {
 	for _, n := range computedNames(p.schema) {
-		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] && p.r.def.Derived[n] == nil {
+		if p.config[n].IsNull() && p.plan[n].IsNull() && !p.changed[n] && (p.r.def.Derived[n] == nil || p.learns[n]) {
 			p.plan[n] = tftypes.NewValue(p.plan[n].Type(), tftypes.UnknownValue)
 		}
 	}
@@ -80,7 +80,12 @@ func (p *planner[M, P]) derive(exists bool) {
 			p.plan[name] = tftypes.NewValue(p.plan[name].Type(), tftypes.UnknownValue)
 			continue
 		}
-		p.set(name, of(m))
+		v := of(m)
+		if exists && v.IsUnknown() {
+			p.learns[name] = true // it stays what it is but for an update
+			continue
+		}
+		p.set(name, v)
 		if exists && !p.plan[name].Equal(p.state[name]) {
 			p.changed[name] = true
 		}
@@ -98,7 +103,7 @@ func (p *planner[M, P]) derivedSettled() bool {
 		return false
 	}
 	for name, of := range p.r.def.Derived {
-		if v, err := of(m).ToTerraformValue(p.ctx); err != nil || !v.Equal(p.state[name]) {
+		if v, err := of(m).ToTerraformValue(p.ctx); err != nil || v.IsKnown() && !v.Equal(p.state[name]) {
 			return false
 		}
 	}

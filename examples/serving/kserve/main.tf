@@ -9,7 +9,7 @@ resource "mlk_inference_service" "qwen" {
   model       = { source = "hf://Qwen/Qwen2.5-7B-Instruct" }
   args        = ["--model_name=qwen", "--max_model_len=8192"]
   gpu         = { count = 1 }
-  resources   = { requests = { cpu = "4", memory = "24Gi" }, limits = { memory = "24Gi" } }
+  resources   = { requests = { cpu = "4", memory = "24Gi" }, limits = { cpu = "4", memory = "24Gi" } }
   autoscaling = { min_replicas = 1, max_replicas = 3, cpu_percent = 80 }
 }
 

@@ -261,7 +261,7 @@ func plannedURL(m *Model) attr.Value {
 	switch {
 	case !m.byKServe():
 		return url(m)
-	case m.ID.IsNull():
+	case m.ID.IsNull() || m.URL.IsNull():
 		return types.StringUnknown()
 	}
 	return m.URL

@@ -73,9 +73,8 @@ const (
 	reconcileFailed = "ReconcileFailed"
 )
 
-// How long what KServe says may be about the InferenceService as it was before: no
-// status of its says of which generation it is. And how long it tries again what it
-// could not write.
+// How long KServe may take to look at a change, where nothing that it writes shows that
+// it has. And how long it tries again what it could not write.
 const (
 	noticedAfter = 10 * time.Second
 	retriedFor   = 30 * time.Second
@@ -97,6 +96,27 @@ func lastWrite(o *kube.Object) time.Time {
 		}
 	}
 	return out
+}
+
+// noticed reports whether what KServe says is of the InferenceService as mlk wrote it
+// last: no status of its says of which generation it is. It is where there was none to
+// look at before, where KServe has written the status since or the Deployment as is
+// asked, and where it has had time enough. Times of writes are of whole seconds, so a
+// status of the same second may be older; nobody but KServe, which has nothing else to
+// change, writes the Deployment.
+func (s *liveServed) noticed(raw *kube.Object, d *appsv1.Deployment, now time.Time) bool {
+	at := lastWrite(raw)
+	if passed(at, noticedAfter, now) || len(s.Status.Conditions) > 0 && !at.After(raw.GetCreationTimestamp().Time) {
+		return true
+	}
+	for _, f := range raw.GetManagedFields() {
+		if f.Subresource == "status" && f.Time != nil && f.Time.After(at) {
+			return true
+		}
+	}
+	return d != nil && s.taken(d) && slices.ContainsFunc(d.ManagedFields, func(f metav1.ManagedFieldsEntry) bool {
+		return f.Subresource == "" && f.Time != nil && !f.Time.Time.Before(at)
+	})
 }
 
 // predictorIn is the Deployment that KServe has made of the service; nil when there is
@@ -122,8 +142,8 @@ func lookServed(m *Model, seen lifecycle.Seen) wait.Verdict {
 	if err != nil || s == nil {
 		return wait.Of(wait.Progressing, phasePending, "", "The InferenceService does not exist yet")
 	}
-	st, raw := &s.Status, seen.Live[kube.InferenceService.Kind]
-	noticed := passed(lastWrite(raw), noticedAfter, seen.Now)
+	st, d := &s.Status, predictorIn(seen)
+	noticed := s.noticed(seen.Live[kube.InferenceService.Kind], d, seen.Now)
 	if st.is(servedStopped) && noticed {
 		return wait.Of(wait.Done, phaseStopped, "", "Its annotation serving.kserve.io/stop keeps it from running")
 	}
@@ -132,7 +152,6 @@ func lookServed(m *Model, seen lifecycle.Seen) wait.Verdict {
 			return v
 		}
 	}
-	d := predictorIn(seen)
 	if d == nil {
 		return lookWithout(st, seen, noticed)
 	}
@@ -147,7 +166,7 @@ func lookServed(m *Model, seen lifecycle.Seen) wait.Verdict {
 		return wait.Of(wait.Progressing, phaseProgressing, reason, message)
 	}
 	switch {
-	case !s.taken(d) && !noticed:
+	case !noticed:
 		return wait.Of(wait.Progressing, phasePending, "", "KServe has not taken notice of the last change yet")
 	case !complete:
 		return progressing(told)

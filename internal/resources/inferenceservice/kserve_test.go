@@ -15,6 +15,7 @@ import (
 	"github.com/mlkube/terraform-provider-mlk/internal/lifecycle"
 	"github.com/mlkube/terraform-provider-mlk/internal/resources/inferenceservice"
 	"github.com/mlkube/terraform-provider-mlk/internal/testkit"
+	"github.com/mlkube/terraform-provider-mlk/internal/wait"
 )
 
 // What an InferenceService has no field for is refused, with what to do instead.
@@ -79,7 +80,7 @@ func kservice(t *testing.T, now time.Time, ago time.Duration, predictor, status 
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata:
-  {name: api, namespace: ml, uid: u1, generation: 3, annotations: {a: b},
+  {name: api, namespace: ml, uid: u1, generation: 3, annotations: {a: b}, creationTimestamp: "2026-03-02T08:00:00Z",
    managedFields: [{manager: `+kube.Manager+`, operation: Apply, time: "`+now.Add(-ago).UTC().Format(time.RFC3339)+`"}]}
 spec: {predictor: {`+predictor+`}}
 status: {`+status+`}`)
@@ -91,7 +92,9 @@ func predictor(t *testing.T, container, status string) *kube.Object {
 	return object(t, `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: api-predictor, namespace: ml, uid: u2, generation: 7, ownerReferences: [{kind: InferenceService, name: api, uid: u1, controller: true, apiVersion: v1}]}
+metadata:
+  {name: api-predictor, namespace: ml, uid: u2, generation: 7, ownerReferences: [{kind: InferenceService, name: api, uid: u1, controller: true, apiVersion: v1}],
+   managedFields: [{manager: manager, operation: Update, time: "2026-03-02T10:00:00Z"}]}
 spec: {replicas: 2, template: {metadata: {annotations: {a: b}}, spec: {containers: [{name: kserve-container, `+container+`}]}}}
 status: {`+status+`}`)
 }
@@ -118,6 +121,7 @@ func TestKServeReady(t *testing.T) {
 		"no Deployment":              {status: yes, beside: deployed(), want: "Pending: KServe has not made its Deployment yet"},
 		"ready":                      {status: yes, beside: deployed(predictor(t, made, all)), want: "Ready: 2 of 2 pods are ready"},
 		"of the change before":       {status: yes, beside: deployed(predictor(t, "image: 'server:1'", all)), want: "Pending: KServe has not taken notice of the last change yet"},
+		"shown by no Deployment":     {ago: -time.Second, status: yes, beside: deployed(predictor(t, made, all)), want: "Pending: KServe has not taken notice of the last change yet"},
 		"otherwise for good":         {ago: time.Minute, status: yes, beside: deployed(predictor(t, "image: 'mirror/server:2'", all)), want: "Ready: 2 of 2 pods are ready"},
 		"its pods come":              {status: yes, beside: deployed(predictor(t, made, strings.Replace(all, "updatedReplicas: 2", "updatedReplicas: 1", 1))), want: "Progressing: 2 of 2 pods are ready, 1 of this revision"},
 		"an old controller":          {status: yes, beside: deployed(predictor(t, made, strings.Replace(all, "observedGeneration: 7", "observedGeneration: 6", 1))), want: "Progressing: 2 of 2 pods are ready, 2 of this revision"},
@@ -133,6 +137,10 @@ func TestKServeReady(t *testing.T) {
 		"no runtime, before the change": {
 			status: "modelStatus: {transitionStatus: InvalidSpec, lastFailureInfo: {reason: NoSupportingRuntime, message: none found}}, conditions: [{type: Ready, status: Unknown}]",
 			beside: deployed(), want: "Pending: KServe has not made its Deployment yet",
+		},
+		"no runtime any more, beside the Deployment of before": {
+			ago: time.Minute, status: "modelStatus: {transitionStatus: InvalidSpec, lastFailureInfo: {reason: NoSupportingRuntime, message: none found}}, conditions: [{type: Ready, status: 'True'}]",
+			beside: deployed(predictor(t, made, all)), want: "Failed: none found",
 		},
 		"not loaded": {
 			ago: time.Minute, status: "modelStatus: {transitionStatus: BlockedByFailedLoad, lastFailureInfo: {reason: ModelLoadFailed, message: no credentials}}, conditions: [{type: Ready, status: 'False'}]",
@@ -166,6 +174,36 @@ func TestKServeReady(t *testing.T) {
 				t.Errorf("%s\nwant %s", said, c.want)
 			}
 		})
+	}
+}
+
+// What KServe says is of the InferenceService as it is now when it has written its
+// status after mlk has, not in the same second, or when mlk has only just made it.
+func TestKServeNoticed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 10, 0, 9, 0, time.UTC)
+	for name, c := range map[string]struct {
+		created, wrote, said string
+		want                 wait.Outcome
+	}{
+		"before":             {"08:00:00", "10:00:05", "10:00:03", wait.Progressing},
+		"in the same second": {"08:00:00", "10:00:05", "10:00:05", wait.Progressing},
+		"after":              {"08:00:00", "10:00:05", "10:00:06", wait.Failed},
+		"it is new":          {"10:00:05", "10:00:05", "10:00:05", wait.Failed},
+		"long ago":           {"08:00:00", "09:59:59", "08:00:01", wait.Failed},
+	} {
+		o := object(t, `
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  {name: api, namespace: ml, uid: u1, creationTimestamp: "2026-03-02T`+c.created+`Z", managedFields: [
+    {manager: `+kube.Manager+`, operation: Apply, time: "2026-03-02T`+c.wrote+`Z"}, {manager: manager, operation: Update, subresource: status, time: "2026-03-02T`+c.said+`Z"}]}
+spec: {predictor: {}}
+status: {modelStatus: {transitionStatus: InvalidSpec}, conditions: [{type: Ready, status: "False"}]}`)
+		seen := lifecycle.Seen{Live: kube.Live{kube.InferenceService.Kind: o}, Beside: map[string][]*kube.Object{kube.Deployment.Kind: {}}, Now: now}
+		if got := inferenceservice.Definition().Ready(model(t, "engine: kserve"), seen, "ready"); got.Outcome != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 
