@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -47,7 +48,7 @@ func adopt(live kube.Live, prior *Model) (*Model, diag.Diagnostics) {
 	if sets != nil {
 		adoptWorker(m, sets, live[kube.LeaderWorkerSet.Kind], prior)
 	}
-	m.Replicas = stated(d.Spec.Replicas, 1, like.Replicas)
+	m.Replicas = values.Stated(d.Spec.Replicas, 1, like.Replicas)
 	canary, cds := adoptCanary(m, live, prior)
 	m.Canary = canary
 	ds.Append(cds...)
@@ -92,22 +93,6 @@ func adoptPod(m *Model, d *appsv1.Deployment, prior *Model) {
 	unmade(m, prior)
 }
 
-// stated is a number; null where it is the server's default and nobody stated it.
-func stated(n *int32, byDefault int32, like types.Int32) types.Int32 {
-	if n == nil || *n == byDefault && like.IsNull() {
-		return types.Int32Null()
-	}
-	return types.Int32Value(*n)
-}
-
-// word is a text; null where it is the server's default and nobody stated it.
-func word(s, byDefault string, like types.String) types.String {
-	if s == "" || s == byDefault && like.IsNull() {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
-}
-
 func adoptSelector(d *appsv1.Deployment, m, like *Model) map[string]types.String {
 	if d.Spec.Selector == nil || len(d.Spec.Selector.MatchLabels) == 0 {
 		return nil
@@ -116,11 +101,7 @@ func adoptSelector(d *appsv1.Deployment, m, like *Model) map[string]types.String
 	if maps.Equal(labels, selectorOf(m)) && like.Selector == nil {
 		return nil
 	}
-	out := make(map[string]types.String, len(labels))
-	for k, v := range labels {
-		out[k] = types.StringValue(v)
-	}
-	return out
+	return values.Map(labels)
 }
 
 func adoptRollout(spec *appsv1.DeploymentSpec, prior *Model) *Rollout {
@@ -129,19 +110,19 @@ func adoptRollout(spec *appsv1.DeploymentSpec, prior *Model) *Rollout {
 		like = &Rollout{}
 	}
 	out := Rollout{
-		Strategy:             word(string(spec.Strategy.Type), rolling, like.Strategy),
-		MinReadySeconds:      stated(&spec.MinReadySeconds, 0, like.MinReadySeconds),
-		RevisionHistoryLimit: stated(spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit),
+		Strategy:             values.Word(string(spec.Strategy.Type), rolling, like.Strategy),
+		MinReadySeconds:      values.Stated(&spec.MinReadySeconds, 0, like.MinReadySeconds),
+		RevisionHistoryLimit: values.Stated(spec.RevisionHistoryLimit, revisions, like.RevisionHistoryLimit),
 	}
 	usual := *prior
 	usual.Rollout = &out
-	out.ProgressDeadlineSeconds = stated(spec.ProgressDeadlineSeconds, deadline(&usual), like.ProgressDeadlineSeconds)
+	out.ProgressDeadlineSeconds = values.Stated(spec.ProgressDeadlineSeconds, deadline(&usual), like.ProgressDeadlineSeconds)
 	if r := spec.Strategy.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
-			out.MaxSurge = word(r.MaxSurge.String(), quarter, like.MaxSurge)
+			out.MaxSurge = values.Word(r.MaxSurge.String(), quarter, like.MaxSurge)
 		}
 		if r.MaxUnavailable != nil {
-			out.MaxUnavailable = word(r.MaxUnavailable.String(), quarter, like.MaxUnavailable)
+			out.MaxUnavailable = values.Word(r.MaxUnavailable.String(), quarter, like.MaxUnavailable)
 		}
 	}
 	if out == (Rollout{}) && prior.Rollout == nil {
@@ -157,7 +138,7 @@ func adoptService(m *Model, live *corev1.Service) *Service {
 		return &Service{Enabled: types.BoolValue(false)}
 	}
 	s := common(live, Service{})
-	s.Name = word(live.Name, serviceName(m), types.StringNull())
+	s.Name = values.Word(live.Name, serviceName(m), types.StringNull())
 	for k, v := range live.Annotations {
 		if kube.IsGenerated(k) || reserved(k) {
 			continue
@@ -190,8 +171,8 @@ func sameAsContainer(live *corev1.Service, pod *podspec.Model) bool {
 // common is what an update of the Service may have changed, as like says it.
 func common(live *corev1.Service, like Service) Service {
 	s := like
-	s.Type = word(string(live.Spec.Type), clusterIP, like.Type)
-	s.SessionAffinity = word(string(live.Spec.SessionAffinity), affinityNone, like.SessionAffinity)
+	s.Type = values.Word(string(live.Spec.Type), clusterIP, like.Type)
+	s.SessionAffinity = values.Word(string(live.Spec.SessionAffinity), affinityNone, like.SessionAffinity)
 	s.LoadBalancerClass = types.StringPointerValue(live.Spec.LoadBalancerClass)
 	switch headless := live.Spec.ClusterIP == corev1.ClusterIPNone; {
 	case headless, !like.Headless.IsNull():

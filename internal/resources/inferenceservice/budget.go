@@ -14,6 +14,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	policyac "k8s.io/client-go/applyconfigurations/policy/v1"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -60,8 +61,8 @@ func (b *Budget) objectName(m *Model) string {
 // apply is the budget of a service.
 func (b *Budget) apply(m *Model) *policyac.PodDisruptionBudgetApplyConfiguration {
 	spec := policyac.PodDisruptionBudgetSpec().WithSelector(metav1ac.LabelSelector().WithMatchLabels(selectorOf(m)))
-	spec.MinAvailable, spec.MaxUnavailable = share(b.MinAvailable), share(b.MaxUnavailable)
-	spec.UnhealthyPodEvictionPolicy = enum[policyv1.UnhealthyPodEvictionPolicyType](b.Unhealthy)
+	spec.MinAvailable, spec.MaxUnavailable = values.Share(b.MinAvailable), values.Share(b.MaxUnavailable)
+	spec.UnhealthyPodEvictionPolicy = values.Enum[policyv1.UnhealthyPodEvictionPolicyType](b.Unhealthy)
 	return policyac.PodDisruptionBudget(b.objectName(m), m.Namespace.ValueString()).WithSpec(spec)
 }
 

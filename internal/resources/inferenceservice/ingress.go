@@ -13,6 +13,7 @@ import (
 	networkingac "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -103,7 +104,7 @@ func (i *Ingress) apply(m *Model) *networkingac.IngressApplyConfiguration {
 	}
 	out := networkingac.Ingress(m.Name.ValueString(), m.Namespace.ValueString()).WithSpec(spec)
 	if len(i.Annotations) > 0 {
-		out.WithAnnotations(plain(i.Annotations))
+		out.WithAnnotations(values.Plain(i.Annotations))
 	}
 	return out
 }
@@ -135,7 +136,7 @@ func adoptIngress(m *Model, live *networkingv1.Ingress, raw *kube.Object, prior 
 			i.Host = types.StringValue(rules[0].Host)
 		}
 		if http := rules[0].HTTP; http != nil && len(http.Paths) > 0 {
-			i.Path = word(http.Paths[0].Path, root, like.Path)
+			i.Path = values.Word(http.Paths[0].Path, root, like.Path)
 		}
 	}
 	if tls := live.Spec.TLS; len(tls) > 0 {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
@@ -202,9 +203,9 @@ func (r *Rollout) strategy() *appsac.DeploymentStrategyApplyConfiguration {
 		return nil
 	}
 	how := appsac.DeploymentStrategy()
-	how.Type = enum[appsv1.DeploymentStrategyType](r.Strategy)
+	how.Type = values.Enum[appsv1.DeploymentStrategyType](r.Strategy)
 	if !r.MaxSurge.IsNull() || !r.MaxUnavailable.IsNull() {
-		how.RollingUpdate = &appsac.RollingUpdateDeploymentApplyConfiguration{MaxSurge: share(r.MaxSurge), MaxUnavailable: share(r.MaxUnavailable)}
+		how.RollingUpdate = &appsac.RollingUpdateDeploymentApplyConfiguration{MaxSurge: values.Share(r.MaxSurge), MaxUnavailable: values.Share(r.MaxUnavailable)}
 	}
 	return how
 }

@@ -13,6 +13,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
 )
@@ -227,7 +228,7 @@ func (m *Model) groupRollout() *crd.GroupRollout {
 	u := crd.GroupRollingUpdate{Partition: m.MultiNode.Partition.ValueInt32Pointer()}
 	var kind *string
 	if r := m.Rollout; r != nil {
-		u.MaxSurge, u.MaxUnavailable, kind = share(r.MaxSurge), share(r.MaxUnavailable), r.Strategy.ValueStringPointer()
+		u.MaxSurge, u.MaxUnavailable, kind = values.Share(r.MaxSurge), values.Share(r.MaxUnavailable), r.Strategy.ValueStringPointer()
 	}
 	switch {
 	case u != (crd.GroupRollingUpdate{}):

@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
 
@@ -91,21 +92,21 @@ func adoptMultiNode(g *liveGroups, prior *Model) *MultiNode {
 		Size:              types.Int32Value(ptr.Deref(t.Size, 1)),
 		Worker:            like.Worker,
 		Uniform:           like.Uniform,
-		RestartPolicy:     word(t.RestartPolicy, recreateOnRestart, like.RestartPolicy),
-		StartupPolicy:     word(g.Spec.StartupPolicy, leaderCreated, like.StartupPolicy),
+		RestartPolicy:     values.Word(t.RestartPolicy, recreateOnRestart, like.RestartPolicy),
+		StartupPolicy:     values.Word(g.Spec.StartupPolicy, leaderCreated, like.StartupPolicy),
 		ExclusiveTopology: annotated(g, kube.ExclusiveTopology),
 	}
 	if prior == nil && t.LeaderTemplate == nil {
 		n.Uniform = types.BoolValue(true)
 	}
 	if g.Spec.NetworkConfig != nil {
-		n.SubdomainPolicy = word(g.Spec.NetworkConfig.SubdomainPolicy, subdomainShared, like.SubdomainPolicy)
+		n.SubdomainPolicy = values.Word(g.Spec.NetworkConfig.SubdomainPolicy, subdomainShared, like.SubdomainPolicy)
 	}
 	if u := g.Spec.RolloutStrategy.RollingUpdate; u != nil {
-		n.Partition = stated(u.Partition, 0, like.Partition)
+		n.Partition = values.Stated(u.Partition, 0, like.Partition)
 	}
 	if s := t.SubGroupPolicy; s != nil {
-		n.SubgroupSize, n.SubgroupType = types.Int32PointerValue(s.Size), word(s.Type, leaderIncluded, like.SubgroupType)
+		n.SubgroupSize, n.SubgroupType = types.Int32PointerValue(s.Size), values.Word(s.Type, leaderIncluded, like.SubgroupType)
 	}
 	n.SubgroupExclusiveTopology = annotated(g, kube.SubGroupExclusiveTopology)
 	return n
@@ -117,13 +118,13 @@ func adoptGroupRollout(live *appsv1.DeploymentStrategy, prior *Rollout) *Rollout
 	if like == nil {
 		like = &Rollout{}
 	}
-	out := Rollout{Strategy: word(string(live.Type), rolling, like.Strategy)}
+	out := Rollout{Strategy: values.Word(string(live.Type), rolling, like.Strategy)}
 	if r := live.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
-			out.MaxSurge = word(r.MaxSurge.String(), "0", like.MaxSurge)
+			out.MaxSurge = values.Word(r.MaxSurge.String(), "0", like.MaxSurge)
 		}
 		if r.MaxUnavailable != nil {
-			out.MaxUnavailable = word(r.MaxUnavailable.String(), "1", like.MaxUnavailable)
+			out.MaxUnavailable = values.Word(r.MaxUnavailable.String(), "1", like.MaxUnavailable)
 		}
 	}
 	if out == (Rollout{}) && prior == nil {

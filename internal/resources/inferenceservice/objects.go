@@ -15,12 +15,12 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -110,7 +110,7 @@ func selectorOf(m *Model) map[string]string {
 	case len(m.Selector) == 0:
 		return map[string]string{nameKey: labelOf(m.Name.ValueString()), componentKey: component}
 	}
-	return plain(m.Selector)
+	return values.Plain(m.Selector)
 }
 
 // labelOf is as much of a name as fits into a label.
@@ -137,10 +137,10 @@ func selector(m *Model) string {
 }
 
 // restartHash changes when one of the values does.
-func restartHash(values map[string]types.String) string {
+func restartHash(of map[string]types.String) string {
 	h := sha256.New()
-	for _, k := range slices.Sorted(maps.Keys(values)) {
-		for _, part := range []string{k, values[k].ValueString()} {
+	for _, k := range slices.Sorted(maps.Keys(of)) {
+		for _, part := range []string{k, of[k].ValueString()} {
 			_, _ = h.Write([]byte(part + "\x00"))
 		}
 	}
@@ -185,36 +185,11 @@ func (r *Rollout) apply(spec *appsac.DeploymentSpecApplyConfiguration) {
 		return
 	}
 	how := appsac.DeploymentStrategy()
-	how.Type = enum[appsv1.DeploymentStrategyType](r.Strategy)
+	how.Type = values.Enum[appsv1.DeploymentStrategyType](r.Strategy)
 	if !r.MaxSurge.IsNull() || !r.MaxUnavailable.IsNull() {
-		how.RollingUpdate = &appsac.RollingUpdateDeploymentApplyConfiguration{MaxSurge: share(r.MaxSurge), MaxUnavailable: share(r.MaxUnavailable)}
+		how.RollingUpdate = &appsac.RollingUpdateDeploymentApplyConfiguration{MaxSurge: values.Share(r.MaxSurge), MaxUnavailable: values.Share(r.MaxUnavailable)}
 	}
 	spec.WithStrategy(how)
-}
-
-func share(v types.String) *intstr.IntOrString {
-	if v.IsNull() {
-		return nil
-	}
-	s := intstr.Parse(v.ValueString())
-	return &s
-}
-
-// enum returns a value of one of Kubernetes' string types; nil when v is null.
-func enum[T ~string](v types.String) *T {
-	if v.IsNull() {
-		return nil
-	}
-	t := T(v.ValueString())
-	return &t
-}
-
-func plain(in map[string]types.String) map[string]string {
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = v.ValueString()
-	}
-	return out
 }
 
 // fields says which attribute made which field.

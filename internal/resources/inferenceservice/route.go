@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube/crd"
@@ -153,7 +154,7 @@ func adoptRoute(m *Model, live *crd.HTTPRoute, raw *kube.Object, prior *Route) *
 		r.Hostnames = append(r.Hostnames, types.StringValue(h))
 	}
 	if len(rule.Matches) > 0 && rule.Matches[0].Path != nil {
-		r.Path = word(ptr.Deref(rule.Matches[0].Path.Value, ""), root, like.Path)
+		r.Path = values.Word(ptr.Deref(rule.Matches[0].Path.Value, ""), root, like.Path)
 	}
 	if t := rule.Timeouts; t != nil {
 		r.Timeouts = &RouteTimeouts{Request: types.StringPointerValue(t.Request), BackendRequest: types.StringPointerValue(t.BackendRequest)}

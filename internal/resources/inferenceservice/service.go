@@ -13,6 +13,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/mlkube/terraform-provider-mlk/internal/blocks/podspec"
+	"github.com/mlkube/terraform-provider-mlk/internal/blocks/values"
 	"github.com/mlkube/terraform-provider-mlk/internal/diags"
 	"github.com/mlkube/terraform-provider-mlk/internal/kube"
 )
@@ -48,8 +49,8 @@ func service(m *Model, pod *podspec.Model) *corev1ac.ServiceApplyConfiguration {
 	}
 	s := m.given()
 	spec := corev1ac.ServiceSpec().WithSelector(serviceSelector(m))
-	spec.Type = enum[corev1.ServiceType](s.Type)
-	spec.SessionAffinity = enum[corev1.ServiceAffinity](s.SessionAffinity)
+	spec.Type = values.Enum[corev1.ServiceType](s.Type)
+	spec.SessionAffinity = values.Enum[corev1.ServiceAffinity](s.SessionAffinity)
 	spec.LoadBalancerClass = s.LoadBalancerClass.ValueStringPointer()
 	if s.Headless.ValueBool() {
 		spec.WithClusterIP(corev1.ClusterIPNone)
@@ -67,7 +68,7 @@ func service(m *Model, pod *podspec.Model) *corev1ac.ServiceApplyConfiguration {
 	}
 	out := corev1ac.Service(serviceName(m), m.Namespace.ValueString()).WithSpec(spec)
 	if len(s.Annotations) > 0 {
-		out.WithAnnotations(plain(s.Annotations))
+		out.WithAnnotations(values.Plain(s.Annotations))
 	}
 	return out
 }
