@@ -97,15 +97,15 @@ func (s *servedModel) objection(f *Finding, message string) {
 	if field == nil {
 		return
 	}
-	at := strings.Split(field[1], ".")
-	m := s.Spec.Predictor.Model
-	if m == nil {
-		f.Field = append(f.Field, append([]string{"containers", "kserve-container"}, at...)...)
-		return
+	at, whose := strings.Split(field[1], "."), "the serving runtime's"
+	if s.Spec.Predictor.Model == nil {
+		f.Field, whose = append(f.Field, "containers", "kserve-container"), "KServe's own"
+	} else {
+		f.Field = append(f.Field, "model")
 	}
-	f.Field = append(append(f.Field, "model"), at...)
+	f.Field = append(f.Field, at...)
 	if at[0] == "resources" {
-		f.Do = "What resources does not name is the serving runtime's: name both, request and limit. KServe tries again by itself."
+		f.Do = "What resources does not name is " + whose + ": name both, request and limit. KServe tries again by itself."
 	}
 }
 

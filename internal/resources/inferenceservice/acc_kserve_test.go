@@ -180,8 +180,8 @@ func TestAccEngineKServeFails(t *testing.T) {
 		want      []string
 	}{
 		"NoSuchRuntime": {tfconfig.Variables{"kserve": format("sklearn", "none")}, []string{`The serving runtime "none" does not exist`, "(kserve.runtime)", "kserve-huggingfaceserver"}},
-		"NoSuchFormat":  {tfconfig.Variables{"kserve": format("none", "")}, []string{`no serving runtime takes a model of format "none"`, "(kserve.model_format)", "clusterservingruntimes"}},
-		"WrongRuntime":  {tfconfig.Variables{"kserve": format("sklearn", "kserve-tritonserver")}, []string{"serving runtime kserve-tritonserver does not take the model", "(kserve.model_format)"}},
+		"NoSuchFormat":  {tfconfig.Variables{"kserve": format("none", "")}, []string{`No serving runtime by itself takes models of format "none"`, "(kserve.model_format)", "What is taken: ", "sklearn"}},
+		"WrongRuntime":  {tfconfig.Variables{"kserve": format("sklearn", "kserve-tritonserver")}, []string{`The serving runtime "kserve-tritonserver" does not take models of format "sklearn"`, "(kserve.model_format)", "triton"}},
 		"ImagePull":     {tfconfig.Variables{"image": text("server:1"), "simulate": text("imagepull")}, []string{"image of container kserve-container does not exist", "server:1"}},
 		"CrashLoop":     {tfconfig.Variables{"image": text("server:1"), "simulate": text("crashloop")}, []string{"container kserve-container exited"}},
 		"TooManyGPUs":   {tfconfig.Variables{"image": text("server:1"), "gpus": tfconfig.IntegerVariable(16)}, []string{"no node has 16 GPUs", "(gpu.count)"}},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	corev1 "k8s.io/api/core/v1"
@@ -70,6 +71,39 @@ func TestKServeNeeds(t *testing.T) {
 	needs := inferenceservice.Definition().Needs(t.Context(), tfsdk.Plan{Schema: resp.Schema, Raw: c.Raw})
 	if len(needs) != 1 || needs[0].Kind != kube.InferenceService || needs[0].Missing.Summary != "This cluster has no InferenceService API" {
 		t.Errorf("needs %v", needs)
+	}
+}
+
+// Limits that KServe writes by itself are told, once, where a container names none.
+func TestKServeLimits(t *testing.T) {
+	t.Parallel()
+	const limits, more = "resources: {limits: {memory: 8Gi}}", "resources: {limits: {cpu: '2'}}"
+	for name, c := range map[string]struct {
+		config  string
+		create  bool
+		changed string
+		want    string
+	}{
+		"none":              {"engine: kserve", true, "", "KServe limits the memory of Inference service \"ml/api\""},
+		"another":           {"engine: kserve, " + more, true, "", "KServe limits the memory of Inference service \"ml/api\""},
+		"its own":           {"engine: kserve, " + limits, true, "", ""},
+		"the runtime's":     {"image: null, engine: kserve, kserve: {model_format: sklearn}", true, "", ""},
+		"a Deployment":      {"replicas: 1", true, "", ""},
+		"told before":       {"engine: kserve", false, "image", ""},
+		"no longer its own": {"engine: kserve", false, "resources", "KServe limits the memory of Inference service \"ml/api\""},
+	} {
+		p := &lifecycle.Planning[inferenceservice.Model]{
+			Wanted: model(t, c.config), Create: c.create,
+			Changed: func(at path.Path) bool { return at.Equal(path.Root(c.changed)) },
+		}
+		inferenceservice.Definition().Plan(t.Context(), p)
+		got := ""
+		for _, d := range p.Diagnostics {
+			got += d.Summary()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

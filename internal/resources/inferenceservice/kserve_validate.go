@@ -193,36 +193,108 @@ func planEngine(ctx context.Context, p *lifecycle.Planning[Model]) {
 	}
 }
 
-// surveyServing tells in the plan of a serving runtime that is not there.
+// planServed tells of the limits that KServe writes where a container names none: a model
+// does not fit into them.
+func planServed(p *lifecycle.Planning[Model]) {
+	m := p.Wanted
+	resources := path.Root("resources")
+	if !m.byKServe() || m.KServe != nil || m.Image.IsNull() || !p.Create && !p.Changed(resources) && !p.Changed(enginePath) {
+		return
+	}
+	named := func(name string) bool { return m.Resources != nil && !m.Resources.Limits[name].IsNull() }
+	if named(metricMemory) {
+		return
+	}
+	p.Diagnostics.Append(diags.Message{
+		Summary:  fmt.Sprintf("KServe limits the memory of Inference service %q", m.Namespace.ValueString()+"/"+m.Name.ValueString()),
+		Happened: "resources.limits names no memory. KServe gives a container that names none limits of its own, 2Gi of memory and one CPU unless the platform has configured others, and a server that loads more is killed.",
+		Do:       "Name what it needs: resources = { limits = { cpu = …, memory = … } }.",
+		At:       resources,
+	}.Warning())
+}
+
+// surveyServing tells in the plan of a serving runtime that is not there, or of a model
+// that none takes.
 func surveyServing(ctx context.Context, q *lifecycle.Query, _, wanted *Model) diag.Diagnostics {
-	if !wanted.byKServe() || wanted.KServe == nil || wanted.KServe.Runtime.IsNull() {
+	if !wanted.byKServe() || wanted.KServe == nil {
 		return nil
 	}
-	name, namespace := wanted.KServe.Runtime.ValueString(), wanted.Namespace.ValueString()
-	var there []string
-	for k, ns := range map[kube.Kind]string{kube.ServingRuntime: namespace, kube.ClusterServingRuntime: ""} {
-		all, ds := q.List(ctx, k, ns, "")
+	k, namespace := wanted.KServe, wanted.Namespace.ValueString()
+	name, anyone := k.Runtime.ValueString(), k.Runtime.IsNull()
+	var there, takes []string
+	for _, in := range []struct {
+		kind      kube.Kind
+		namespace string
+	}{{kube.ServingRuntime, namespace}, {kube.ClusterServingRuntime, ""}} { // the namespace's own comes first
+		all, ds := q.List(ctx, in.kind, in.namespace, "")
 		if ds.HasError() {
 			return nil // what may not be read says nothing against a plan
 		}
 		for _, o := range all {
 			off, _, _ := unstructured.NestedBool(o.Object, "spec", "disabled")
+			fits, formats := k.fits(o)
 			switch {
 			case o.GetName() == name && off:
 				return diag.Diagnostics{diags.Message{
 					Summary: fmt.Sprintf("The serving runtime %q is disabled", name),
-					Do:      "Name another one in kserve.runtime, or have it enabled: spec.disabled of " + k.Kind + " " + name + ".",
+					Do:      "Name another one in kserve.runtime, or have it enabled: spec.disabled of " + in.kind.Kind + " " + name + ".",
 					At:      kservePath.AtName("runtime"),
 				}.Error()}
-			case o.GetName() == name:
+			case (o.GetName() == name || anyone && !off) && fits:
 				return nil
+			case o.GetName() == name:
+				return diag.Diagnostics{k.unfit(fmt.Sprintf("The serving runtime %q does not take", name), formats).Error()}
 			case !off:
-				there = append(there, o.GetName())
+				there, takes = append(there, o.GetName()), append(takes, formats...)
 			}
 		}
 	}
+	if anyone {
+		return diag.Diagnostics{k.unfit("No serving runtime by itself takes", takes).Error()}
+	}
 	slices.Sort(there)
 	return diag.Diagnostics{noServingRuntime(name, namespace, slices.Compact(there)).Error()}
+}
+
+// fits reports whether a serving runtime takes the model, and which formats it takes:
+// KServe compares their names, and the versions where the service asks for one. A
+// runtime that is not named is found by those formats alone that allow it.
+func (k *KServe) fits(runtime *kube.Object) (fits bool, takes []string) {
+	formats, _, _ := unstructured.NestedSlice(runtime.Object, "spec", "supportedModelFormats")
+	for _, f := range formats {
+		format, _ := f.(map[string]any)
+		name, _ := format["name"].(string)
+		version, _ := format["version"].(string)
+		if found, _ := format["autoSelect"].(bool); !found && k.Runtime.IsNull() {
+			continue
+		}
+		takes = append(takes, strings.TrimSpace(name+" "+version))
+		fits = fits || name == k.ModelFormat.ValueString() && (k.ModelVersion.IsNull() || version == k.ModelVersion.ValueString())
+	}
+	return fits, takes
+}
+
+// unfit is what a user is told of a model that nothing takes.
+func (k *KServe) unfit(who string, takes []string) diags.Message {
+	asked := fmt.Sprintf("%q", k.ModelFormat.ValueString())
+	if !k.ModelVersion.IsNull() {
+		asked += " of version " + k.ModelVersion.ValueString()
+	}
+	msg := diags.Message{
+		Summary:  who + " models of format " + asked,
+		Happened: "KServe would make no pods for it.",
+		Do:       "Correct kserve.model_format, or name a runtime that takes it in kserve.runtime.",
+		At:       kservePath.AtName("model_format"),
+	}
+	slices.Sort(takes)
+	const most = 16
+	if takes = slices.Compact(takes); len(takes) > most {
+		takes = append(takes[:most], "and more")
+	}
+	if len(takes) > 0 {
+		msg.Happened += " What is taken: " + strings.Join(takes, ", ") + "."
+	}
+	return msg
 }
 
 // noServingRuntime is what a user is told of a runtime that does not exist; there are

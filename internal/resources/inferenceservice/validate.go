@@ -208,6 +208,7 @@ func plan(ctx context.Context, p *lifecycle.Planning[Model]) {
 	if p.Destroy || p.Wanted == nil {
 		return
 	}
+	planServed(p)
 	planSatellites(p)
 	planCanary(p)
 	if p.Prior != nil && p.Prior.serves() && p.Wanted.serves() && serviceName(p.Prior) == serviceName(p.Wanted) &&
